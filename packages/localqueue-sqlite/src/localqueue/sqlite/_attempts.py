@@ -1,0 +1,278 @@
+"""The SQLite attempt store."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any
+
+from localqueue.core import HISTORY_LIMIT, Failure, RetryRecord, path_from_url, transitions
+from localqueue.sqlite import _schema
+from localqueue.sqlite._database import Database
+
+if TYPE_CHECKING:
+    import os
+    import sqlite3
+    from types import TracebackType
+    from typing import Self
+
+    from localqueue.core import RecordState
+    from localqueue.sqlite._database import Durability
+
+# The columns stand in the order of the record's fields, so that a row is a record.
+_NAMES = [field.name for field in fields(RetryRecord)]
+_COLUMNS = ", ".join(_NAMES)
+_SELECT = f"SELECT {_COLUMNS} FROM records WHERE key = ?"
+_INSERT = f"INSERT INTO records ({_COLUMNS}, key) VALUES ({'?, ' * len(_NAMES)}?)"
+_INSERT_NEW = f"{_INSERT} ON CONFLICT (key) DO NOTHING"
+_UPSERT = (
+    f"{_INSERT} ON CONFLICT (key) DO UPDATE SET "
+    f"{', '.join(f'{name} = excluded.{name}' for name in _NAMES)}"
+)
+_UPDATE = f"UPDATE records SET {', '.join(f'{name} = ?' for name in _NAMES)} WHERE key = ?"
+_UPDATE_SEEN = f"{_UPDATE} AND revision = ?"
+_DELETE = "DELETE FROM records WHERE key = ?"
+_DELETE_RUNNING = f"{_DELETE} AND budget = ? AND succeeded_at IS NULL"
+
+_ADD_FAILURE = """
+    INSERT INTO failures (key, number, attempt, failed_at, error_type, error_message)
+    SELECT :key, coalesce(max(number), 0) + 1, :attempt, :failed_at, :error_type, :error_message
+    FROM failures WHERE key = :key
+"""
+_TRIM_FAILURES = f"""
+    DELETE FROM failures WHERE key = :key
+    AND number <= (SELECT max(number) FROM failures WHERE key = :key) - {HISTORY_LIMIT}
+"""
+_HISTORY = """
+    SELECT attempt, failed_at, error_type, error_message FROM failures
+    WHERE key = ? ORDER BY number
+"""
+
+# The byte FF stands in no UTF-8 text, so that everything with the prefix sorts before it.
+_PAGE = f"""
+    SELECT key, {_COLUMNS} FROM records
+    WHERE key >= :prefix AND key < (:prefix || x'ff') AND key > :after
+"""
+_STATES = {
+    None: "",
+    "active": " AND exhausted = 0 AND succeeded_at IS NULL",
+    "exhausted": " AND exhausted = 1 AND succeeded_at IS NULL",
+    "succeeded": " AND succeeded_at IS NOT NULL",
+}
+
+_EXHAUSTED_BEFORE = """
+    FROM records WHERE exhausted = 1 AND coalesce(exhausted_at, first_attempt_at) <= ?
+"""
+_COUNT_EXHAUSTED = f"SELECT count(*) {_EXHAUSTED_BEFORE}"
+_PRUNE = f"""
+    DELETE FROM records WHERE key IN (
+        SELECT key {_EXHAUSTED_BEFORE}
+        ORDER BY coalesce(exhausted_at, first_attempt_at) LIMIT ?
+    )
+"""
+_PRUNE_BATCH = 500
+# Long enough for a writer that asks every millisecond to come in between two batches.
+_PRUNE_PAUSE_SECONDS = 0.002
+
+
+class SQLiteAttemptStore:
+    """An attempt store in one SQLite file, shared by any number of threads and processes.
+
+    The file is opened at the first use, and again in a forked child; a new one is created with
+    mode 0600. Files of localqueue 0.1 to 0.5 are upgraded in place when they are opened.
+
+    ``timeout``: seconds to wait for another process's write before
+    :class:`~localqueue.core.StoreLockedError`. ``durability="process"`` survives any kill of the
+    process, and after a power cut the file is sound though the newest attempts may be missing;
+    ``"power"`` syncs each write to the disk first.
+
+    >>> import tempfile
+    >>> with SQLiteAttemptStore(f"{tempfile.mkdtemp()}/retries.sqlite3") as store:
+    ...     print(store.load("job:1"))
+    None
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        timeout: float = 15.0,
+        durability: Durability = "process",
+    ) -> None:
+        self._database = Database(
+            path, timeout=timeout, durability=durability, prepare_schema=_schema.prepare
+        )
+
+    def __str__(self) -> str:
+        return self._database.path
+
+    def __repr__(self) -> str:
+        return f"SQLiteAttemptStore({self._database.path!r})"
+
+    def load(self, key: str) -> RetryRecord | None:
+        """See :meth:`localqueue.core.AttemptStore.load`."""
+        rows = self._database.read(_SELECT, (key,))
+        return _record(rows[0]) if rows else None
+
+    def reserve(self, key: str, record: RetryRecord, *, expected: RetryRecord | None) -> bool:
+        """See :meth:`localqueue.core.AttemptStore.reserve`."""
+        if expected is None:
+            return self._database.write(_INSERT_NEW, (*_values(record), key)) == 1
+        parameters = (*_values(record), key, expected.revision)
+        return self._database.write(_UPDATE_SEEN, parameters) == 1
+
+    def settle(
+        self,
+        key: str,
+        failure: Failure,
+        *,
+        budget: str,
+        next_attempt_at: float | None = None,
+        exhausted: bool = False,
+    ) -> RetryRecord | None:
+        """See :meth:`localqueue.core.AttemptStore.settle`."""
+
+        def work(connection: sqlite3.Connection) -> RetryRecord | None:
+            record = _find(connection, key)
+            if not transitions.is_running(record, budget):
+                return None
+            record = transitions.failed(
+                record, failure, next_attempt_at=next_attempt_at, exhausted=exhausted
+            )
+            connection.execute(_UPDATE, (*_values(record), key))
+            connection.execute(_ADD_FAILURE, {"key": key, **asdict(failure)})
+            connection.execute(_TRIM_FAILURES, {"key": key})
+            return record
+
+        return self._database.transact(work)
+
+    def release(self, key: str, *, budget: str, interruptions_allowed: int | None = None) -> bool:
+        """See :meth:`localqueue.core.AttemptStore.release`."""
+
+        def work(connection: sqlite3.Connection) -> bool:
+            record = _find(connection, key)
+            if not transitions.is_releasable(record, budget, interruptions_allowed):
+                return False
+            left = transitions.released(record, interrupted=interruptions_allowed is not None)
+            if left is None:
+                connection.execute(_DELETE, (key,))
+            else:
+                connection.execute(_UPDATE, (*_values(left), key))
+            return True
+
+        return self._database.transact(work)
+
+    def complete(self, key: str, *, budget: str, succeeded_at: float | None = None) -> bool:
+        """See :meth:`localqueue.core.AttemptStore.complete`."""
+        if succeeded_at is None:
+            return self._database.write(_DELETE_RUNNING, (key, budget)) == 1
+
+        def work(connection: sqlite3.Connection) -> bool:
+            record = _find(connection, key)
+            if not transitions.is_running(record, budget):
+                return False
+            kept = transitions.succeeded(record, at=succeeded_at)
+            connection.execute(_UPDATE, (*_values(kept), key))
+            return True
+
+        return self._database.transact(work)
+
+    def delete(self, key: str) -> bool:
+        """See :meth:`localqueue.core.AttemptStore.delete`."""
+        return self._database.write(_DELETE, (key,)) == 1
+
+    def save(self, key: str, record: RetryRecord) -> None:
+        """See :meth:`localqueue.core.AttemptStore.save`."""
+        self._database.write(_UPSERT, (*_values(transitions.saved(record)), key))
+
+    def records(
+        self,
+        *,
+        prefix: str = "",
+        state: RecordState | None = None,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> list[tuple[str, RetryRecord]]:
+        """See :meth:`localqueue.core.AttemptStore.records`."""
+        # No key is empty, so that the empty text comes before all of them.
+        rows = self._database.read(
+            f"{_PAGE}{_STATES[state]} ORDER BY key LIMIT :limit",
+            {"prefix": prefix, "after": after or "", "limit": max(0, limit)},
+        )
+        return [(row[0], _record(row[1:])) for row in rows]
+
+    def history(self, key: str) -> list[Failure]:
+        """See :meth:`localqueue.core.AttemptStore.history`."""
+        return [Failure(*row) for row in self._database.read(_HISTORY, (key,))]
+
+    def prune_exhausted(self, *, older_than: float, now: float, limit: int | None = None) -> int:
+        """See :meth:`localqueue.core.AttemptStore.prune_exhausted`."""
+        horizon = transitions.prune_horizon(older_than, now)
+        removed = 0
+        while True:
+            batch = _PRUNE_BATCH if limit is None else max(0, min(_PRUNE_BATCH, limit - removed))
+            count = self._database.write(_PRUNE, (horizon, batch))
+            removed += count
+            if count < _PRUNE_BATCH:
+                return removed
+            time.sleep(_PRUNE_PAUSE_SECONDS)
+
+    def count_exhausted_older_than(self, *, older_than: float, now: float) -> int:
+        """See :meth:`localqueue.core.AttemptStore.count_exhausted_older_than`."""
+        horizon = transitions.prune_horizon(older_than, now)
+        count: int = self._database.read(_COUNT_EXHAUSTED, (horizon,))[0][0]
+        return count
+
+    def close(self) -> None:
+        """See :meth:`localqueue.core.AttemptStore.close`."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_attempt_store(url: str) -> SQLiteAttemptStore:
+    """The store of a URL such as ``sqlite:///var/lib/retries.sqlite3``.
+
+    >>> str(open_attempt_store("sqlite:///var/lib/retries.sqlite3"))
+    '/var/lib/retries.sqlite3'
+    """
+    return SQLiteAttemptStore(path_from_url(url))
+
+
+def _find(connection: sqlite3.Connection, key: str) -> RetryRecord | None:
+    row = connection.execute(_SELECT, (key,)).fetchone()
+    return None if row is None else _record(row)
+
+
+def _record(row: tuple[Any, ...]) -> RetryRecord:
+    attempts, first_attempt_at, exhausted, *rest = row
+    return RetryRecord(attempts, first_attempt_at, exhausted == 1, *rest)
+
+
+def _values(record: RetryRecord) -> tuple[Any, ...]:
+    return (
+        record.attempts,
+        record.first_attempt_at,
+        record.exhausted,
+        record.last_attempt_at,
+        record.next_attempt_at,
+        record.exhausted_at,
+        record.succeeded_at,
+        record.function,
+        record.interruptions,
+        record.owner,
+        record.last_error_type,
+        record.last_error_message,
+        record.last_error_at,
+        record.budget,
+        record.revision,
+    )

@@ -1,0 +1,195 @@
+"""One SQLite connection that threads share: waiting, transactions, errors, forks, signals."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import os
+import sqlite3
+import threading
+import time
+import weakref
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
+
+from localqueue.core import StoreError, renew_after_fork
+from localqueue.sqlite import _files
+from localqueue.sqlite._errors import as_store_error, is_busy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+Parameters: TypeAlias = "tuple[Any, ...] | dict[str, Any]"
+Durability: TypeAlias = Literal["process", "power"]
+_SYNCHRONOUS = {"process": "NORMAL", "power": "FULL"}
+
+# SQLite's own busy handler backs off to 100 ms and lets the unlucky starve; asking again about
+# every millisecond keeps the shares even.
+_RETRY_SECONDS = 0.001
+
+
+class Database:
+    """A lazily opened connection to the file at ``path``.
+
+    ``prepare_schema`` is called with each new connection; it checks whose file it is and creates
+    or upgrades the tables.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        timeout: float,
+        durability: Durability,
+        prepare_schema: Callable[[Database, sqlite3.Connection], None],
+    ) -> None:
+        _check_seconds(timeout)
+        if durability not in _SYNCHRONOUS:
+            raise ValueError(f"durability must be 'process' or 'power', not {durability!r}")
+        # Absolute from the start, so that a later chdir() does not move the store.
+        self.path = os.path.abspath(path)
+        self._timeout = timeout
+        self._durability = durability
+        self._prepare_schema = prepare_schema
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._finalizer: weakref.finalize[..., Any] | None = None
+        self._closed = False
+        renew_after_fork(self)
+
+    def read(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
+        """All rows of one SELECT; no cursor stays open."""
+        with self._lock:
+            connection = self._open()
+            return self.patiently(lambda: connection.execute(sql, parameters).fetchall())
+
+    def write(self, sql: str, parameters: Parameters = ()) -> int:
+        """Run one statement as its own transaction; returns how many rows it changed.
+
+        The statement begins and commits inside one call into SQLite, where no signal handler can
+        come between.
+        """
+        with self._lock:
+            connection = self._open()
+            return self.patiently(lambda: connection.execute(sql, parameters).rowcount)
+
+    def transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run ``work`` in one write transaction."""
+        with self._lock:
+            return self.transact_on(self._open(), work)
+
+    def transact_on(
+        self, connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]
+    ) -> T:
+        """Run ``work`` in one write transaction of ``connection``, which this thread owns."""
+        try:
+            # Inside the try: a signal may be delivered right after BEGIN has returned.
+            self.patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
+            result = work(connection)
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            _roll_back(connection)
+            raise as_store_error(error, self.path) from error
+        except BaseException:
+            _roll_back(connection)
+            raise
+        return result
+
+    def patiently(self, action: Callable[[], T]) -> T:
+        """Run ``action`` until no other connection is in the way, or the timeout is over."""
+        deadline = None
+        while True:
+            try:
+                return action()
+            except sqlite3.Error as error:
+                now = time.monotonic()
+                deadline = now + self._timeout if deadline is None else deadline
+                if not is_busy(error) or now >= deadline:
+                    raise as_store_error(error, self.path) from error
+            time.sleep(_RETRY_SECONDS)
+
+    def close(self) -> None:
+        """Close the connection for good."""
+        with self._lock:
+            self._closed = True
+            self._connection = None
+            if self._finalizer is not None:
+                self._finalizer()
+
+    def renew_after_fork(self) -> None:
+        """In a forked child: neither use nor close what the parent opened."""
+        self._lock = threading.Lock()
+        if self._finalizer is not None:
+            self._finalizer.detach()
+            self._finalizer = None
+        if self._connection is not None:
+            # https://www.sqlite.org/howtocorrupt.html, "Carrying an open database connection
+            # across a fork": not even sqlite3_close() is safe, so this object must never die.
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._connection))
+            self._connection = None
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is not None:
+            if self._connection.in_transaction:  # a second signal hit a rollback
+                _roll_back(self._connection)
+            return self._connection
+        if self._closed:
+            raise StoreError(self.path, "was closed", "open a new store")
+        _files.prepare(self.path)
+        connection = self._connect()
+        self._connection = connection
+        self._finalizer = weakref.finalize(self, connection.close)
+        return connection
+
+    def _connect(self) -> sqlite3.Connection:
+        try:
+            connection = sqlite3.connect(
+                self.path, timeout=0, isolation_level=None, check_same_thread=False
+            )
+        except sqlite3.Error as error:
+            raise as_store_error(error, self.path) from error
+        try:
+            self._configure(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _configure(self, connection: sqlite3.Connection) -> None:
+        for pragma in (
+            "trusted_schema=OFF",
+            "cell_size_check=ON",
+            "mmap_size=0",
+            "foreign_keys=ON",
+            f"synchronous={_SYNCHRONOUS[self._durability]}",
+            # On macOS a plain fsync does not reach the platters.
+            f"fullfsync={'ON' if self._durability == 'power' else 'OFF'}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")  # none of these reads the file
+        self._prepare_schema(self, connection)
+
+    def use_wal(self, connection: sqlite3.Connection) -> None:
+        """Put the file into WAL mode, which stays with it."""
+
+        def mode(pragma: str) -> Any:
+            return self.patiently(lambda: connection.execute(f"PRAGMA {pragma}").fetchone()[0])
+
+        # The switch wants the file for itself, so it is only asked for where it is needed.
+        if mode("journal_mode") != "wal" and (left := mode("journal_mode=WAL")) != "wal":
+            raise StoreError(
+                self.path, f"cannot use a write-ahead log (mode {left!r})", "use a local disk"
+            )
+
+
+def _check_seconds(timeout: object) -> None:
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+        raise TypeError(f"timeout must be a number of seconds, not {timeout!r}")
+    if not 0 <= timeout < math.inf:
+        raise ValueError(f"timeout must be 0 or more seconds, not {timeout!r}")
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    # The failed statement may have rolled back already.
+    while connection.in_transaction:
+        connection.execute("ROLLBACK")

@@ -1,0 +1,79 @@
+"""The file of a store: who may read it, and whether it may be opened at all."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from localqueue.core import StoreCorruptError, StoreError, renew_after_fork
+from localqueue.sqlite._filesystem import refuse_network_filesystem
+
+
+class _CreationLock:
+    """Keeps the threads of this process from creating and opening one file at the same time.
+
+    The descriptor that created the file is closed at once; if another thread held the file open
+    by then, its locks would go with it.
+    """
+
+    def __init__(self) -> None:
+        self.renew_after_fork()
+        renew_after_fork(self)
+
+    def renew_after_fork(self) -> None:
+        self.held = threading.Lock()
+
+
+_creation = _CreationLock()
+
+
+def prepare(path: str) -> None:
+    """Create ``path`` (0600) and its missing folders (0700), or check what is there.
+
+    The live file of a store is never opened here: closing any descriptor of it would drop the
+    locks that SQLite holds in this process.
+    """
+    folder = os.path.dirname(path)
+    try:
+        _make_folders(folder)
+        refuse_network_filesystem(path, folder)
+        with _creation.held:
+            _create(path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StoreError(
+            path, f"cannot be created ({reason})", "check the folder, its owner and permissions"
+        ) from error
+
+
+def _create(path: str) -> None:
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        _check_existing(path)
+
+
+def _make_folders(folder: str) -> None:
+    if os.path.isdir(folder):
+        return
+    _make_folders(os.path.dirname(folder))
+    try:
+        os.mkdir(folder, 0o700)
+    except FileExistsError:
+        if not os.path.isdir(folder):
+            raise
+
+
+def _check_existing(path: str) -> None:
+    if os.path.isdir(path):
+        raise StoreError(path, "is a folder", "name a file")
+    # SQLite deletes the log of an empty database: what the log holds would be lost without a word.
+    if os.stat(path).st_size == 0 and _size(f"{path}-wal") > 0:
+        raise StoreCorruptError(path, "is empty although its write-ahead log is not")
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,105 @@
+"""The tables of an attempt store, and whose file this is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from localqueue.core import StoreVersionError
+from localqueue.sqlite import _legacy
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from localqueue.sqlite._database import Database
+
+APPLICATION_ID = 0x4C515253  # "LQRS"
+VERSION = 2  # 0 and 1 are the files of localqueue 0.x
+
+_IDENTITY = """
+    SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master)
+    FROM pragma_application_id, pragma_user_version
+"""
+
+_TABLES = (
+    """
+    CREATE TABLE records (
+        key TEXT NOT NULL PRIMARY KEY,
+        attempts INTEGER NOT NULL,
+        first_attempt_at REAL NOT NULL,
+        exhausted INTEGER NOT NULL,
+        last_attempt_at REAL,
+        next_attempt_at REAL,
+        exhausted_at REAL,
+        succeeded_at REAL,
+        function TEXT,
+        interruptions INTEGER NOT NULL,
+        owner TEXT,
+        last_error_type TEXT,
+        last_error_message TEXT,
+        last_error_at REAL,
+        budget TEXT NOT NULL,
+        revision TEXT NOT NULL
+    ) WITHOUT ROWID
+    """,
+    # Both indexes are partial: a job that succeeds pays for neither.
+    """
+    CREATE INDEX exhausted_by_time ON records (coalesce(exhausted_at, first_attempt_at))
+    WHERE exhausted = 1
+    """,
+    "CREATE INDEX exhausted_by_key ON records (key) WHERE exhausted = 1",
+    """
+    CREATE TABLE failures (
+        key TEXT NOT NULL REFERENCES records (key) ON DELETE CASCADE,
+        number INTEGER NOT NULL,
+        attempt INTEGER NOT NULL,
+        failed_at REAL NOT NULL,
+        error_type TEXT,
+        error_message TEXT,
+        PRIMARY KEY (key, number)
+    ) WITHOUT ROWID
+    """,
+)
+
+
+def prepare(database: Database, connection: sqlite3.Connection) -> None:
+    """Check that the file is ours, and create or upgrade its tables.
+
+    Raises StoreVersionError, and changes nothing, for a newer file or another program's.
+    """
+    current = database.patiently(lambda: _look(connection, database.path))
+    database.use_wal(connection)
+    if not current:
+        database.transact_on(connection, lambda _: _create(connection, database.path))
+
+
+def _look(connection: sqlite3.Connection, path: str) -> bool:
+    connection.execute("BEGIN")  # one snapshot, before or after another process's upgrade
+    try:
+        return _is_current(connection, path)
+    finally:
+        connection.execute("ROLLBACK")
+
+
+def _is_current(connection: sqlite3.Connection, path: str) -> bool:
+    application, version, tables = connection.execute(_IDENTITY).fetchone()
+    if application == APPLICATION_ID:
+        if version > VERSION:
+            raise StoreVersionError(path, f"was written by a newer localqueue (format {version})")
+        return True
+    if application == 0 and (tables == 0 or _legacy.is_attempt_store(connection)):
+        return False
+    raise StoreVersionError(
+        path, "is another program's database", "name a file of its own for the store"
+    )
+
+
+def _create(connection: sqlite3.Connection, path: str) -> None:
+    # Another process may have been faster while this one waited for the transaction.
+    if _is_current(connection, path):
+        return
+    for statement in _TABLES:
+        connection.execute(statement)
+    if _legacy.is_attempt_store(connection):
+        _legacy.move_records(connection, path)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {VERSION}")

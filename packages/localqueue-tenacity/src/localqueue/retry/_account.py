@@ -1,0 +1,229 @@
+"""The durable side of one call: what it has reserved, and how its outcomes are written down."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from functools import partial
+from typing import TYPE_CHECKING
+
+from localqueue.core import StoreError, transitions
+from localqueue.retry import _hooks, _ledger
+from localqueue.retry._errors import SharedKeyWarning
+from localqueue.retry._owner import owner
+from localqueue.retry._steps import OnStore
+
+if TYPE_CHECKING:
+    from localqueue.core import AttemptStore, RetryRecord
+    from localqueue.retry._options import Settings
+    from localqueue.retry._state import PersistentRetryCallState
+    from localqueue.retry._steps import Steps
+
+
+class Account:
+    """One call's entry in the books of its key."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: AttemptStore,
+        state: PersistentRetryCallState,
+        function: str | None,
+    ) -> None:
+        self.settings = settings
+        self.store = store
+        self.state = state
+        self.key = state.key
+        self.function = function
+        self.reserves = settings.count == "started"
+        #: What reserves the current attempt.
+        self.reservation: RetryRecord | None = None
+        #: An attempt has begun, and its outcome is not written down.
+        self.is_unanswered = False
+        #: The end of the backoff that this call has slept already, or is about to.
+        self.served: float | None = None
+        # Whether the reservation is known to be in the store.
+        self._is_stored = False
+        # The budget that this call's outcomes belong to; None while nothing is stored.
+        self._budget: str | None = None
+
+    @property
+    def error(self) -> BaseException | None:
+        """What the latest attempt raised."""
+        outcome = self.state.outcome
+        return None if outcome is None else outcome.exception()
+
+    def look(self) -> RetryRecord | None:
+        """Load the record; where there is none, reserve the first attempt in the same breath."""
+        seen = self.store.load(self.key)
+        if seen is None and self.reserves:
+            self.reserve(
+                transitions.started(None, now=time.time(), function=self.function, owner=owner()),
+                None,
+            )
+        return seen
+
+    def start(self, record: RetryRecord, seen: RetryRecord | None) -> Steps[bool]:
+        """Begin the attempt that ``record`` adds to what was seen; False if others were faster."""
+        if not self.reserves:
+            self.begin(seen, record.attempts)
+            return True
+        won = yield OnStore(partial(self.reserve, record, seen))
+        if won:
+            self.begin(record, record.attempts)
+        return bool(won)
+
+    def reserve(self, record: RetryRecord, seen: RetryRecord | None) -> bool:
+        self.reservation, self._is_stored = record, False
+        try:
+            self._is_stored = self.store.reserve(self.key, record, expected=seen)
+        except StoreError:
+            self.reservation = None
+            raise
+        if not self._is_stored:
+            self.reservation = None
+        return self._is_stored
+
+    def begin(self, record: RetryRecord | None, attempt: int) -> None:
+        self.is_unanswered = True
+        self._budget = None if record is None else record.budget
+        self.state.follow(record, attempt=attempt, now=time.time())
+        self.tell("started", attempt=attempt)
+
+    def accept(self) -> Steps[None]:
+        """The attempt succeeded."""
+        self.reservation, self.is_unanswered = None, False
+        keep = not self.settings.clear_on_success
+        if keep and not self.reserves:
+            yield from self.count()
+        if self._budget is not None:
+            complete = OnStore(
+                partial(
+                    self.store.complete,
+                    self.key,
+                    budget=self._budget,
+                    succeeded_at=time.time() if keep else None,
+                )
+            )
+            try:
+                yield complete
+            except StoreError as error:
+                self.report(error)
+            except GeneratorExit:
+                raise
+            except BaseException:
+                yield complete  # a signal came between; a success must not count as a failure
+                raise
+        self.tell("succeeded", attempt=self.state.attempt_number)
+
+    def settle(
+        self, error: BaseException | None, *, due: float | None, exhausted: bool
+    ) -> Steps[RetryRecord | None]:
+        """The attempt failed. Returns the record; None where it could not be written."""
+        self.reservation, self.is_unanswered = None, False
+        attempt = self.state.attempt_number
+        failure = _ledger.failure(
+            error,
+            attempt=attempt,
+            now=time.time(),
+            with_message=self.settings.record_errors == "message",
+        )
+        self.tell("failed", attempt=attempt, error=error)
+        if self._budget is None:
+            return None
+        try:
+            record: RetryRecord | None = yield OnStore(
+                partial(
+                    self.store.settle,
+                    self.key,
+                    failure,
+                    budget=self._budget,
+                    next_attempt_at=due,
+                    exhausted=exhausted,
+                )
+            )
+        except StoreError as failed:
+            self.report(failed)
+            return None
+        if record is not None:
+            self.state.record, self.served = record, record.next_attempt_at
+        return record
+
+    def give_back(self, error: BaseException) -> Steps[None]:
+        """The attempt was interrupted, or did not run, or failed for good: it does not count."""
+        reservation, self.reservation = self.reservation, None
+        interrupted, self.is_unanswered = (
+            self.is_unanswered and not isinstance(error, Exception),
+            False,
+        )
+        if reservation is None:
+            return
+        try:
+            if not self._is_stored:  # a signal came before the answer of the store
+                stored = yield OnStore(partial(self.store.load, self.key))
+                if stored is None or stored.revision != reservation.revision:
+                    return
+            allowed = self.settings.max_interruptions if interrupted else None
+            given_back = yield OnStore(
+                partial(
+                    self.store.release,
+                    self.key,
+                    budget=reservation.budget,
+                    interruptions_allowed=allowed,
+                )
+            )
+            if interrupted and not given_back:
+                yield from self.settle(error, due=None, exhausted=False)
+        except StoreError as failed:
+            self.report(failed)
+
+    def count(self) -> Steps[None]:
+        """Count an attempt that was not reserved (``count="failed"``)."""
+        try:
+            while True:
+                seen = yield OnStore(partial(self.store.load, self.key))
+                now = time.time()
+                record = transitions.started(seen, now=now, function=self.function, owner=owner())
+                if (yield OnStore(partial(self.store.reserve, self.key, record, expected=seen))):
+                    break
+        except StoreError as error:
+            self._budget = None
+            self.report(error)
+        else:
+            self._budget = record.budget
+            self.state.follow(record, attempt=record.attempts, now=now)
+
+    def warn_if_shared(self, seen: RetryRecord) -> None:
+        other = _ledger.shared_with(seen, self.function)
+        if other is not None:
+            warnings.warn(
+                f"the retry key {self.key!r} in {self.store} is used by two functions, "
+                f"{other} and {self.function}; give each its own prefix",
+                SharedKeyWarning,
+                stacklevel=2,
+            )
+
+    def report(self, error: StoreError) -> None:
+        _hooks.log_store_failure(self.key, error)
+        self.tell("store_failed", attempt=self.state.attempt_number, error=error)
+
+    def tell(
+        self,
+        kind: _hooks.EventKind,
+        *,
+        attempt: int,
+        wait_for: float | None = None,
+        error: BaseException | None = None,
+    ) -> None:
+        if _hooks.is_heard(kind):
+            _hooks.emit(
+                _hooks.AttemptEvent(
+                    kind,
+                    key=self.key,
+                    function=self.function,
+                    attempt=attempt,
+                    wait_for=wait_for,
+                    error_type=None if error is None else _ledger.error_type(error),
+                    store=str(self.store),
+                )
+            )

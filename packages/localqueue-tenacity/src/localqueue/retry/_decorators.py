@@ -1,0 +1,82 @@
+"""The decorators."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
+
+from localqueue.retry._async import PersistentAsyncRetrying
+from localqueue.retry._sync import PersistentRetrying
+from localqueue.retry._wrapping import check_function, is_coroutine_function
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Unpack
+
+    from localqueue.retry._options import AsyncRetryOptions, RetryOptions
+    from localqueue.retry._wrapping import AsyncRetried, Retried
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class RetryDecorator(Protocol):
+    """What :func:`persistent_retry` returns: it keeps the function's signature."""
+
+    # They overlap on purpose: the first match is the right one.
+    @overload
+    def __call__(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
+        self, fn: Callable[P, Coroutine[Any, Any, R]], /
+    ) -> AsyncRetried[P, R]: ...
+
+    @overload
+    def __call__(self, fn: Callable[P, R], /) -> Retried[P, R]: ...
+
+
+class AsyncRetryDecorator(Protocol):
+    """What :func:`persistent_async_retry` returns: it keeps the function's signature."""
+
+    def __call__(self, fn: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncRetried[P, R]: ...
+
+
+def persistent_retry(**options: Unpack[RetryOptions]) -> RetryDecorator:
+    """Give a function a retry budget that survives the process.
+
+    Takes the options of :class:`PersistentRetrying`; they are checked here and not at the call. A
+    coroutine function is retried as by :func:`persistent_async_retry`. The decorated function has
+    Tenacity's attributes ``retry``, ``retry_with(**options)`` and ``statistics``.
+
+    Raises TypeError for a generator function.
+
+    >>> from localqueue.retry import key_from_argument
+    >>> @persistent_retry(key_fn=key_from_argument("job_id"), max_tries=3, store="memory:")
+    ... def send(job_id: str) -> str:
+    ...     return f"sent {job_id}"
+    >>> send("a1")
+    'sent a1'
+    """
+    retryer = PersistentRetrying(**options)
+
+    def decorate(fn: Any) -> Any:
+        check_function(fn)
+        if is_coroutine_function(fn):
+            return PersistentAsyncRetrying(**options).wraps(fn)
+        return retryer.wraps(fn)
+
+    return decorate
+
+
+def persistent_async_retry(**options: Unpack[AsyncRetryOptions]) -> AsyncRetryDecorator:
+    """Give a coroutine function a retry budget that survives the process.
+
+    Takes the options of :class:`PersistentAsyncRetrying`; they are checked here and not at the
+    call.
+
+    >>> import asyncio
+    >>> from localqueue.retry import key_from_argument
+    >>> @persistent_async_retry(key_fn=key_from_argument("job_id"), max_tries=3, store="memory:")
+    ... async def fetch(job_id: str) -> str:
+    ...     return f"payload of {job_id}"
+    >>> asyncio.run(fetch("a1"))
+    'payload of a1'
+    """
+    return PersistentAsyncRetrying(**options).wraps

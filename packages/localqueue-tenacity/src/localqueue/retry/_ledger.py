@@ -1,0 +1,131 @@
+"""The decisions of a retry budget, without any I/O: record + outcome + clock → what to do next."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from localqueue.core import Failure, describe_error, transitions
+
+if TYPE_CHECKING:
+    from typing import TypeGuard
+
+    from localqueue.core import RetryRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Run an attempt, once ``record`` is written in place of the one that was seen."""
+
+    record: RetryRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Sleep, then look again: ``seen`` says that its next attempt is not due."""
+
+    seen: RetryRecord
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Defer:
+    """Give up for now: the next attempt is due later than this process may wait."""
+
+    seen: RetryRecord
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """The budget is spent. ``mark`` is the record to write where ``seen`` does not say so yet."""
+
+    seen: RetryRecord
+    mark: RetryRecord | None
+
+
+Admission: TypeAlias = Start | Wait | Defer | Refuse
+
+
+def holds_attempts(seen: RetryRecord | None) -> TypeGuard[RetryRecord]:
+    """Whether the stop strategy has to be asked about ``seen`` before an attempt."""
+    return seen is not None and seen.state == "active" and seen.attempts > 0
+
+
+def admission(
+    seen: RetryRecord | None,
+    *,
+    now: float,
+    spent: bool,
+    served: float | None,
+    max_wait: float | None,
+    function: str | None,
+    owner: str,
+) -> Admission:
+    """What a call may do about ``seen`` at the time ``now``.
+
+    ``spent``: what the stop strategy said about its attempts. ``served``: the backoff that this
+    call has slept already. ``max_wait``: the longest sleep in seconds, None for no limit.
+    """
+    if seen is not None and seen.succeeded_at is None:
+        if seen.exhausted:
+            return Refuse(seen, None)
+        if spent:
+            return Refuse(seen, transitions.refused(seen, now=now))
+        left = backoff_left(seen, now)
+        if left > 0 and seen.next_attempt_at != served:
+            return Defer(seen, left) if too_long(left, max_wait) else Wait(seen, left)
+    return Start(transitions.started(seen, now=now, function=function, owner=owner))
+
+
+def backoff_left(record: RetryRecord, now: float) -> float:
+    """Seconds until the record's next attempt is due, never more than its backoff was long.
+
+    A clock that was set back by an hour would otherwise stretch a backoff of a minute.
+    """
+    if record.next_attempt_at is None:
+        return 0.0
+    length = math.inf
+    if record.last_error_at is not None:
+        length = record.next_attempt_at - record.last_error_at
+    return max(0.0, min(record.next_attempt_at - now, length))
+
+
+def too_long(seconds: float, max_wait: float | None) -> bool:
+    """Whether a sleep is longer than the process may wait."""
+    return max_wait is not None and seconds > max_wait
+
+
+def due_after(wait: float, now: float) -> float | None:
+    """The time of the next attempt; None where it may start at once."""
+    return now + wait if wait > 0 else None
+
+
+def failure(
+    error: BaseException | None, *, attempt: int, now: float, with_message: bool
+) -> Failure:
+    """What the history keeps of an attempt that ended in ``error``, or in a result (None)."""
+    if error is None:
+        return Failure(attempt, now, None, "the retry predicate did not accept the result")
+    name, message = describe_error(error)
+    return Failure(attempt, now, name, message if with_message else None)
+
+
+def error_type(error: BaseException) -> str:
+    """The name by which events and records know the type of an exception."""
+    return describe_error(error)[0]
+
+
+def shared_with(record: RetryRecord, function: str | None) -> str | None:
+    """The other function that uses the record's key, or None.
+
+    A module that is run as a script is called ``__main__``; its functions are still its own.
+    """
+    other = record.function
+    if other is None or function is None or other == function:
+        return None
+    for one, two in ((other, function), (function, other)):
+        if one.startswith("__main__.") and two.endswith(one.removeprefix("__main__")):
+            return None
+    return other

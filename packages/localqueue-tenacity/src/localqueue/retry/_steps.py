@@ -1,0 +1,102 @@
+"""Protocols without I/O of their own: generators that say what is to be done next.
+
+A protocol yields :class:`OnStore` for an operation of the store and :class:`Ask` for code of the
+user, and is sent the result or thrown the exception. So one text serves blocking and async calls.
+It yields None where the caller has to make an attempt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
+
+from localqueue.retry import _background
+
+if TYPE_CHECKING:
+    from localqueue.core import AttemptStore
+
+T = TypeVar("T")
+
+
+class OnStore(NamedTuple):
+    """Run an operation that may wait for a lock or a disk."""
+
+    run: Callable[[], Any]
+
+
+class Ask(NamedTuple):
+    """Run code of the user, which in an async call may return an awaitable."""
+
+    run: Callable[[], Any]
+
+
+class End(NamedTuple):
+    """How a protocol of attempts ended: with a result, or with an error to raise."""
+
+    result: Any = None
+    error: BaseException | None = None
+
+    def unwrap(self) -> Any:
+        """The result; raises the error."""
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+
+Steps: TypeAlias = Generator[OnStore | Ask | None, Any, T]
+
+
+def perform(steps: Steps[T]) -> T:
+    """Carry out a protocol that makes no attempt, in this thread."""
+    result: T = _result(advance(steps))
+    return result
+
+
+def advance(steps: Steps[Any]) -> End | None:
+    """Go on to the next attempt (None) or to the end."""
+    try:
+        step = next(steps)
+        while step is not None:
+            try:
+                value = step.run()
+            except BaseException as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(value)
+    except StopIteration as end:
+        return end.value if isinstance(end.value, End) else End(end.value)
+    return None
+
+
+async def advance_async(steps: Steps[Any], store: AttemptStore) -> End | None:
+    """As :func:`advance`, in a task; operations on the store go to its writer thread."""
+    try:
+        step = next(steps)
+        while step is not None:
+            try:
+                if isinstance(step, OnStore):
+                    value = await _background.run(store, step.run)
+                else:
+                    value = step.run()
+                    if isawaitable(value):
+                        value = await value
+            except BaseException as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(value)
+    except StopIteration as end:
+        return end.value if isinstance(end.value, End) else End(end.value)
+    return None
+
+
+async def perform_async(steps: Steps[T], store: AttemptStore) -> T:
+    """Carry out a protocol that makes no attempt, in a task."""
+    result: T = _result(await advance_async(steps, store))
+    return result
+
+
+def _result(end: End | None) -> Any:
+    if end is None:
+        raise RuntimeError("a protocol without attempts asked for one")
+    return end.result
