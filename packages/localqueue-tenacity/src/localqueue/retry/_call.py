@@ -58,6 +58,7 @@ class Call:
             self._account.tell("refused", attempt=refusal.attempts)
             raise PersistentRetryExhausted(self._account.key, refusal)
         while True:
+            self.statistics["attempt_number"] = self.state.attempt_number
             end = yield from self._iterate()  # the ``before`` callback
             if isinstance(end, End):
                 return end
