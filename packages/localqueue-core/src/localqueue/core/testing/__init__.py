@@ -1,0 +1,27 @@
+"""The contract that every store keeps, as tests that a store's own tests run.
+
+Install ``localqueue-core[testing]``, subclass the contract and give it one fixture, the URL of an
+empty store. The scheme's entry point must be installed, as it is for those who use the store::
+
+    import pytest
+    from localqueue.core import path_to_url
+    from localqueue.core.testing import AttemptStoreContract
+
+
+    class TestSQLiteAttemptStore(AttemptStoreContract):
+        @pytest.fixture
+        def store_url(self, tmp_path):
+            return path_to_url("sqlite", tmp_path / "retries.sqlite3")
+
+What a store cannot do is said by the flags of the class, such as ``usable_after_fork = False``;
+the tests that need it are skipped then. A test that a subclass redefines or sets to None makes
+the suite fail, unless ``contract_exceptions`` gives the reason.
+"""
+
+import pytest
+
+pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in ("_attempts", "_base")))
+
+from localqueue.core.testing._attempts import AttemptStoreContract  # noqa: E402  # rewritten first
+
+__all__ = ["AttemptStoreContract"]

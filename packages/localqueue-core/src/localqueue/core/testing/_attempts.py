@@ -1,0 +1,33 @@
+"""The contract of attempt stores."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from localqueue.core import AttemptStore, open_attempt_store
+from localqueue.core.testing._base import StoreContract
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class AttemptStoreContract(StoreContract):
+    """What :class:`localqueue.core.AttemptStore` promises, as tests.
+
+    A subclass whose name begins with ``Test`` gives the fixture ``store_url``; the suite opens
+    the store by :func:`localqueue.core.open_attempt_store`, here and in other processes. Where
+    the tests of this process should use a store with other options, override ``store``, too; it
+    must be the store of that URL.
+    """
+
+    @pytest.fixture
+    def store(self, store_url: str) -> Iterator[AttemptStore]:
+        """The empty store."""
+        with open_attempt_store(store_url) as store:
+            yield store
+
+    def test_is_an_attempt_store(self, store: AttemptStore) -> None:
+        assert isinstance(store, AttemptStore)
+        assert str(store)
