@@ -98,7 +98,7 @@ class PersistentAsyncRetrying(PersistentBase, tenacity.AsyncRetrying):
     ) -> Any:
         if not self.enabled:
             return await _settled(fn(*args, **kwargs))
-        call = self._begin(fn, args, kwargs, statistics)
+        call = self._open_call(fn, args, kwargs, statistics)
         steps = call.run()
         try:
             while (end := await advance_async(steps, call.store)) is None:
@@ -116,25 +116,14 @@ class PersistentAsyncRetrying(PersistentBase, tenacity.AsyncRetrying):
             raise
         return end.unwrap()
 
-    def _begin(
-        self,
-        fn: Callable[..., Any] | None,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        statistics: dict[str, Any] | None,
-    ) -> Call:
-        call = self._open_call(fn, args, kwargs, statistics)
-
+    def _engine(self, call: Call) -> tenacity.BaseRetrying:
         async def judge(_: tenacity.RetryCallState) -> bool:
             return await perform_async(call.judge(), call.store)
 
-        engine = _Engine(call.statistics, stop=judge, **self._engine_options())
-        engine.begin()
-        call.iterate = engine.iter
-        call.give_up = tenacity.AsyncRetrying(
-            stop=always, retry=always, **self._ending_options()
-        ).iter
-        return call
+        return _Engine(call.statistics, stop=judge, **self._engine_options())
+
+    def _ending(self) -> tenacity.BaseRetrying:
+        return tenacity.AsyncRetrying(stop=always, retry=always, **self._ending_options())
 
 
 class AsyncAttempts:
@@ -151,7 +140,7 @@ class AsyncAttempts:
     async def __anext__(self) -> tenacity.AttemptManager:
         """The next attempt; ends after a success and raises when the budget is over."""
         if self._call is None:
-            self._call = self._retryer._begin(None, (), {}, None)
+            self._call = self._retryer._open_call(None, (), {}, None)
             self._steps = self._call.run()
         call = self._call
         try:

@@ -17,9 +17,10 @@ from localqueue.retry._steps import Ask, End, OnStore
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import tenacity
+
     from localqueue.core import RetryRecord
     from localqueue.retry._account import Account
-    from localqueue.retry._state import PersistentRetryCallState
     from localqueue.retry._steps import Steps
 
 
@@ -32,6 +33,8 @@ class Call:
         statistics: dict[str, Any],
         stop: Callable[[Any], Any],
         sleep: Callable[[Any], Any],
+        engine: Callable[[Call], tenacity.BaseRetrying],
+        ending: Callable[[], tenacity.BaseRetrying],
     ) -> None:
         self.store = account.store
         self.state = account.state
@@ -39,12 +42,12 @@ class Call:
         self.statistics = statistics
         # What the attempt before raised, once it is no longer in the state.
         self._last_error: BaseException | None = None
-        #: Tenacity's next step for the state, and its last one; the retryer puts them in.
-        self.iterate: Callable[[PersistentRetryCallState], Any]
-        self.give_up: Callable[[PersistentRetryCallState], Any]
         self._account = account
         self._stop = stop
         self._sleep = sleep
+        # Tenacity's machinery for the attempts, and for giving up; a refused call needs neither.
+        self._make_engine = engine
+        self._make_ending = ending
 
     @property
     def is_open(self) -> bool:
@@ -57,15 +60,17 @@ class Call:
         if refusal is not None:
             self._account.tell("refused", attempt=refusal.attempts)
             raise PersistentRetryExhausted(self._account.key, refusal)
+        engine = self._make_engine(self)
+        engine.begin()
         while True:
             self.statistics["attempt_number"] = self.state.attempt_number
-            end = yield from self._iterate()  # the ``before`` callback
+            end = yield from self._iterate(engine)  # the ``before`` callback
             if isinstance(end, End):
                 return end
             yield None
             if self.state.outcome is None:
                 raise RuntimeError("a loop over attempts needs 'with attempt:' around its body")
-            step = yield from self._iterate()
+            step = yield from self._iterate(engine)
             if isinstance(step, End):
                 return step
             outcome, ended_at = self.state.outcome, self.state.outcome_timestamp
@@ -166,10 +171,10 @@ class Call:
             return False
         return refusal is None
 
-    def _iterate(self) -> Steps[Any]:
+    def _iterate(self, engine: tenacity.BaseRetrying) -> Steps[Any]:
         """Tenacity's next step, or an End where the call is over."""
         try:
-            step = yield Ask(partial(self.iterate, self.state))
+            step = yield Ask(partial(engine.iter, self.state))
         except GeneratorExit:
             raise
         except BaseException as error:
@@ -198,7 +203,7 @@ class Call:
     def _finish(self) -> Steps[End]:
         """End as if this call's own stop had said yes: others have used the budget up."""
         try:
-            return End((yield Ask(partial(self.give_up, self.state))))
+            return End((yield Ask(partial(self._make_ending().iter, self.state))))
         except GeneratorExit:
             raise
         except BaseException as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import tenacity
@@ -108,10 +109,25 @@ class PersistentBase(tenacity.BaseRetrying):
             PersistentRetryCallState(self, fn, args, kwargs, key=key),
             function=self.name if fn is None else function_name(fn),
         )
-        return Call(account, self.statistics, stop=self.stop, sleep=self.sleep)
+        return Call(
+            account,
+            self.statistics,
+            stop=self.stop,
+            sleep=self.sleep,
+            engine=self._engine,
+            ending=self._ending,
+        )
+
+    @abstractmethod
+    def _engine(self, call: Call) -> tenacity.BaseRetrying:
+        """Tenacity's machinery for one call, whose stop strategy is the call's own."""
+
+    @abstractmethod
+    def _ending(self) -> tenacity.BaseRetrying:
+        """Tenacity's machinery for a call that gives up, whatever its strategies say."""
 
     def _engine_options(self) -> dict[str, Any]:
-        """What Tenacity's own machinery needs for one call, except a stop strategy."""
+        """The strategies and callbacks of this retryer, except its stop strategy."""
         return {
             "sleep": self.sleep,
             "wait": self.wait,

@@ -24,6 +24,8 @@ EventKind: TypeAlias = Literal[
 ]
 
 _log = logging.getLogger("localqueue.retry")
+# A program that has not set logging up sees the exceptions; it needs no copy on stderr.
+_log.addHandler(logging.NullHandler())
 
 _LEVELS: dict[EventKind, int] = {
     "started": logging.DEBUG,
@@ -34,7 +36,7 @@ _LEVELS: dict[EventKind, int] = {
     "reset": logging.INFO,
     "pruned": logging.INFO,
     "exhausted": logging.WARNING,
-    "refused": logging.WARNING,
+    "refused": logging.INFO,
     "store_failed": logging.DEBUG,  # its reason has a line of its own
 }
 

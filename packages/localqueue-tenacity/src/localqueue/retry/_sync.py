@@ -93,7 +93,7 @@ class PersistentRetrying(PersistentBase, tenacity.Retrying):
         if not self.enabled:
             yield from tenacity.Retrying(stop=tenacity.stop_after_attempt(1), reraise=True)
             return
-        call = self._begin(None, (), {}, None)
+        call = self._open_call(None, (), {}, None)
         steps = call.run()
         try:
             while (end := advance(steps)) is None:
@@ -112,7 +112,7 @@ class PersistentRetrying(PersistentBase, tenacity.Retrying):
     ) -> Any:
         if not self.enabled:
             return fn(*args, **kwargs)
-        call = self._begin(fn, args, kwargs, statistics)
+        call = self._open_call(fn, args, kwargs, statistics)
         steps = call.run()
         try:
             while (end := advance(steps)) is None:
@@ -127,21 +127,13 @@ class PersistentRetrying(PersistentBase, tenacity.Retrying):
             raise
         return end.unwrap()
 
-    def _begin(
-        self,
-        fn: Callable[..., Any] | None,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        statistics: dict[str, Any] | None,
-    ) -> Call:
-        call = self._open_call(fn, args, kwargs, statistics)
-        engine = _Engine(
+    def _engine(self, call: Call) -> tenacity.BaseRetrying:
+        return _Engine(
             call.statistics, stop=lambda _: perform(call.judge()), **self._engine_options()
         )
-        engine.begin()
-        call.iterate = engine.iter
-        call.give_up = tenacity.Retrying(stop=always, retry=always, **self._ending_options()).iter
-        return call
+
+    def _ending(self) -> tenacity.BaseRetrying:
+        return tenacity.Retrying(stop=always, retry=always, **self._ending_options())
 
 
 def _check_blocking(fn: object) -> None:
