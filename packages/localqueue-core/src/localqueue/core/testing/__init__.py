@@ -20,8 +20,25 @@ the suite fail, unless ``contract_exceptions`` gives the reason.
 
 import pytest
 
-pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in ("_attempts", "_base")))
+# An assert tells its values only in modules that pytest knows of before they are imported.
+_MODULES = (
+    "_attempts",
+    "_base",
+    "_children",
+    "_forks",
+    "_kills",
+    "_lifetime",
+    "_listing",
+    "_machine",
+    "_outcomes",
+    "_processes",
+    "_reservations",
+    "_steps",
+    "_threads",
+    "_values",
+)
+pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in _MODULES))
 
-from localqueue.core.testing._attempts import AttemptStoreContract  # noqa: E402  # rewritten first
+from localqueue.core.testing._attempts import AttemptStoreContract  # noqa: E402  # see above
 
 __all__ = ["AttemptStoreContract"]

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from localqueue.core import AttemptStore, open_attempt_store
-from localqueue.core.testing._base import StoreContract
+from localqueue.core.testing._outcomes import Outcomes
+from localqueue.core.testing._reservations import Reservations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class AttemptStoreContract(StoreContract):
+class AttemptStoreContract(Reservations, Outcomes):
     """What :class:`localqueue.core.AttemptStore` promises, as tests.
 
     A subclass whose name begins with ``Test`` gives the fixture ``store_url``; the suite opens
