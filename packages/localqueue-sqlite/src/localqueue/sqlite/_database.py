@@ -9,6 +9,7 @@ import sqlite3
 import threading
 import time
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from localqueue.core import StoreError, renew_after_fork
@@ -166,7 +167,8 @@ class Database:
             # On macOS a plain fsync does not reach the platters.
             f"fullfsync={'ON' if self._durability == 'power' else 'OFF'}",
         ):
-            connection.execute(f"PRAGMA {pragma}")  # none of these reads the file
+            # "synchronous" reads the schema, which another process may be writing just now.
+            self.patiently(partial(connection.execute, f"PRAGMA {pragma}"))
         self._prepare_schema(self, connection)
 
     def use_wal(self, connection: sqlite3.Connection) -> None:
