@@ -57,23 +57,23 @@ class Account:
         """Load the record; where there is none, reserve the first attempt in the same breath."""
         seen = self.store.load(self.key)
         if seen is None and self.reserves:
-            self.reserve(
-                transitions.started(None, now=time.time(), function=self.function, owner=owner()),
-                None,
-            )
+            self._reserve(None)
         return seen
 
-    def start(self, record: RetryRecord, seen: RetryRecord | None) -> Steps[bool]:
-        """Begin the attempt that ``record`` adds to what was seen; False if others were faster."""
+    def start(self, seen: RetryRecord | None, attempt: int) -> Steps[bool]:
+        """Begin the attempt that comes after what was seen; False if others were faster."""
         if not self.reserves:
-            self.begin(seen, record.attempts)
+            self.begin(seen, attempt)
             return True
-        won = yield OnStore(partial(self.reserve, record, seen))
-        if won:
-            self.begin(record, record.attempts)
-        return bool(won)
+        yield OnStore(partial(self._reserve, seen))
+        if self.reservation is None:
+            return False
+        self.begin(self.reservation, attempt)
+        return True
 
-    def reserve(self, record: RetryRecord, seen: RetryRecord | None) -> bool:
+    def _reserve(self, seen: RetryRecord | None) -> None:
+        record = self._next_record(seen)
+        # Before the write: a signal may come between it and its answer.
         self.reservation, self._is_stored = record, False
         try:
             self._is_stored = self.store.reserve(self.key, record, expected=seen)
@@ -82,7 +82,9 @@ class Account:
             raise
         if not self._is_stored:
             self.reservation = None
-        return self._is_stored
+
+    def _next_record(self, seen: RetryRecord | None) -> RetryRecord:
+        return transitions.started(seen, now=time.time(), function=self.function, owner=owner())
 
     def begin(self, record: RetryRecord | None, attempt: int) -> None:
         self.is_unanswered = True
@@ -182,8 +184,7 @@ class Account:
         try:
             while True:
                 seen = yield OnStore(partial(self.store.load, self.key))
-                now = time.time()
-                record = transitions.started(seen, now=now, function=self.function, owner=owner())
+                record = self._next_record(seen)
                 if (yield OnStore(partial(self.store.reserve, self.key, record, expected=seen))):
                     break
         except StoreError as error:
@@ -191,7 +192,7 @@ class Account:
             self.report(error)
         else:
             self._budget = record.budget
-            self.state.follow(record, attempt=record.attempts, now=now)
+            self.state.follow(record, attempt=record.attempts, now=time.time())
 
     def warn_if_shared(self, seen: RetryRecord) -> None:
         other = _ledger.shared_with(seen, self.function)

@@ -11,7 +11,6 @@ from tenacity import DoAttempt, DoSleep
 from localqueue.core import StoreError
 from localqueue.retry import _ledger
 from localqueue.retry._errors import PersistentRetryExhausted, RetryDeferred
-from localqueue.retry._owner import owner
 from localqueue.retry._steps import Ask, End, OnStore
 
 if TYPE_CHECKING:
@@ -85,22 +84,22 @@ class Call:
 
     def judge(self) -> Steps[bool]:
         """Tenacity's stop strategy: ask the user's, and write the failure down."""
-        state = self.state
-        if not self._account.reserves:
-            yield from self._account.count()
+        state, account = self.state, self._account
+        if not account.reserves:
+            yield from account.count()
         spent = bool((yield Ask(partial(self._stop, state))))
         wait = float(state.upcoming_sleep)
-        due = None if spent else _ledger.due_after(wait, time.time())
-        record = yield from self._account.settle(self._account.error, due=due, exhausted=spent)
+        due = time.time() + max(0.0, wait)
+        record = yield from account.settle(
+            account.error, due=due if wait > 0 and not spent else None, exhausted=spent
+        )
         if spent or (record is not None and record.exhausted):
-            self._account.tell("exhausted", attempt=state.attempt_number)
+            account.tell("exhausted", attempt=state.attempt_number)
             return True
-        if _ledger.too_long(wait, self._account.settings.max_in_process_wait):
-            self._account.tell("deferred", attempt=state.attempt_number, wait_for=wait)
-            raise RetryDeferred(
-                self._account.key, time.time() + wait, state.attempt_number
-            ) from self._account.error
-        self._account.tell("scheduled", attempt=state.attempt_number, wait_for=wait)
+        if _ledger.too_long(wait, account.settings.max_in_process_wait):
+            account.tell("deferred", attempt=state.attempt_number, wait_for=wait)
+            raise RetryDeferred(account.key, due, state.attempt_number) from account.error
+        account.tell("scheduled", attempt=state.attempt_number, wait_for=wait)
         return False
 
     def abandon(self, error: BaseException) -> Steps[None]:
@@ -121,17 +120,16 @@ class Call:
         account = self._account
         while True:
             seen: RetryRecord | None = yield OnStore(account.look)
-            if account.reservation is not None:
-                account.begin(account.reservation, account.reservation.attempts)
+            if account.reservation is not None:  # there was none, and now it is this call's
+                account.begin(account.reservation, 1)
                 return None
             match (yield from self._decide(seen, is_first=is_first)):
                 case _ledger.Wait(seen, seconds):
                     account.tell("scheduled", attempt=seen.attempts, wait_for=seconds)
                     yield Ask(partial(self._sleep, seconds))
                     account.served = seen.next_attempt_at
-                case _ledger.Defer(seen, seconds):
-                    account.tell("deferred", attempt=seen.attempts, wait_for=seconds)
-                    due = time.time() + seconds
+                case _ledger.Defer(seen, due):
+                    account.tell("deferred", attempt=seen.attempts, wait_for=due - time.time())
                     raise RetryDeferred(account.key, due, seen.attempts) from self._last_error
                 case _ledger.Refuse(seen, mark):
                     if mark is None:
@@ -140,8 +138,8 @@ class Call:
                         yield OnStore(partial(self.store.reserve, account.key, mark, expected=seen))
                     ):
                         return mark
-                case _ledger.Start(record):
-                    if (yield from account.start(record, seen)):
+                case _ledger.Start(attempt):
+                    if (yield from account.start(seen, attempt)):
                         return None
 
     def _decide(self, seen: RetryRecord | None, *, is_first: bool) -> Steps[_ledger.Admission]:
@@ -158,8 +156,6 @@ class Call:
             spent=spent,
             served=account.served,
             max_wait=account.settings.max_in_process_wait,
-            function=account.function,
-            owner=owner(),
         )
 
     def _enter_again(self) -> Steps[bool]:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Run an attempt, once ``record`` is written in place of the one that was seen."""
+    """Run attempt number ``attempt``, once it is reserved."""
 
-    record: RetryRecord
+    attempt: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Defer:
     """Give up for now: the next attempt is due later than this process may wait."""
 
     seen: RetryRecord
-    seconds: float
+    due: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,46 +60,39 @@ def admission(
     spent: bool,
     served: float | None,
     max_wait: float | None,
-    function: str | None,
-    owner: str,
 ) -> Admission:
     """What a call may do about ``seen`` at the time ``now``.
 
     ``spent``: what the stop strategy said about its attempts. ``served``: the backoff that this
     call has slept already. ``max_wait``: the longest sleep in seconds, None for no limit.
     """
-    if seen is not None and seen.succeeded_at is None:
-        if seen.exhausted:
-            return Refuse(seen, None)
-        if spent:
-            return Refuse(seen, transitions.refused(seen, now=now))
-        left = backoff_left(seen, now)
-        if left > 0 and seen.next_attempt_at != served:
-            return Defer(seen, left) if too_long(left, max_wait) else Wait(seen, left)
-    return Start(transitions.started(seen, now=now, function=function, owner=owner))
+    if seen is None or seen.succeeded_at is not None:
+        return Start(1)
+    if seen.exhausted:
+        return Refuse(seen, None)
+    if spent:
+        return Refuse(seen, transitions.refused(seen, now=now))
+    due = backoff_ends(seen, now)
+    if due > now and seen.next_attempt_at != served:
+        return Defer(seen, due) if too_long(due - now, max_wait) else Wait(seen, due - now)
+    return Start(seen.attempts + 1)
 
 
-def backoff_left(record: RetryRecord, now: float) -> float:
-    """Seconds until the record's next attempt is due, never more than its backoff was long.
+def backoff_ends(record: RetryRecord, now: float) -> float:
+    """When the record's next attempt is due, never later than its backoff was long.
 
     A clock that was set back by an hour would otherwise stretch a backoff of a minute.
     """
     if record.next_attempt_at is None:
-        return 0.0
-    length = math.inf
-    if record.last_error_at is not None:
-        length = record.next_attempt_at - record.last_error_at
-    return max(0.0, min(record.next_attempt_at - now, length))
+        return now
+    if record.last_error_at is None:
+        return record.next_attempt_at
+    return min(record.next_attempt_at, now + (record.next_attempt_at - record.last_error_at))
 
 
 def too_long(seconds: float, max_wait: float | None) -> bool:
     """Whether a sleep is longer than the process may wait."""
     return max_wait is not None and seconds > max_wait
-
-
-def due_after(wait: float, now: float) -> float | None:
-    """The time of the next attempt; None where it may start at once."""
-    return now + wait if wait > 0 else None
 
 
 def failure(
