@@ -100,7 +100,11 @@ class SQLiteAttemptStore:
         durability: Durability = "process",
     ) -> None:
         self._database = Database(
-            path, timeout=timeout, durability=durability, prepare_schema=_schema.prepare
+            path,
+            timeout=timeout,
+            durability=durability,
+            check_schema=_schema.check,
+            prepare_schema=_schema.prepare,
         )
 
     def __str__(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import math
 import os
@@ -33,8 +34,8 @@ _RETRY_SECONDS = 0.001
 class Database:
     """A lazily opened connection to the file at ``path``.
 
-    ``prepare_schema`` is called with each new connection; it checks whose file it is and creates
-    or upgrades the tables.
+    ``check_schema`` raises StoreVersionError for a file that is not ours; ``prepare_schema`` is
+    called with each new connection, checks as well, and creates or upgrades the tables.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Database:
         *,
         timeout: float,
         durability: Durability,
+        check_schema: Callable[[Database, sqlite3.Connection], object],
         prepare_schema: Callable[[Database, sqlite3.Connection], None],
     ) -> None:
         _check_seconds(timeout)
@@ -52,6 +54,7 @@ class Database:
         self.path = os.path.abspath(path)
         self._timeout = timeout
         self._durability = durability
+        self._check_schema = check_schema
         self._prepare_schema = prepare_schema
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
@@ -144,18 +147,34 @@ class Database:
         return connection
 
     def _connect(self) -> sqlite3.Connection:
-        try:
-            connection = sqlite3.connect(
-                self.path, timeout=0, isolation_level=None, check_same_thread=False
-            )
-        except sqlite3.Error as error:
-            raise as_store_error(error, self.path) from error
+        if _files.size(f"{self.path}-wal"):
+            self._check_only()
+        connection = self._attach(self.path)
         try:
             self._configure(connection)
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _attach(self, name: str) -> sqlite3.Connection:
+        try:
+            return sqlite3.connect(
+                name,
+                timeout=0,
+                isolation_level=None,
+                check_same_thread=False,
+                uri=name != self.path,
+            )
+        except sqlite3.Error as error:
+            raise as_store_error(error, self.path) from error
+
+    def _check_only(self) -> None:
+        # The last connection that may write moves the log into the file when it is closed, even
+        # if the file is another program's: this one may not.
+        escaped = self.path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+        with contextlib.closing(self._attach(f"file://{escaped}?mode=ro")) as connection:
+            self._check_schema(self, connection)
 
     def _configure(self, connection: sqlite3.Connection) -> None:
         for pragma in (

@@ -44,7 +44,9 @@ def as_store_error(error: sqlite3.Error, path: str) -> StoreError:
         return StoreError(
             path, f"cannot be opened for writing ({error})", "check its owner and permissions"
         )
-    return StoreError(path, f"SQLite reports: {error}")
+    return StoreError(
+        path, f"SQLite reports: {error}", "check the disk and the file, or restore a backup"
+    )
 
 
 def _primary(error: sqlite3.Error) -> int:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import threading
 
-from localqueue.core import StoreCorruptError, StoreError, renew_after_fork
+from localqueue.core import StoreCorruptError, StoreError, StoreFullError, renew_after_fork
 from localqueue.sqlite._filesystem import refuse_network_filesystem
 
 
@@ -25,6 +27,7 @@ class _CreationLock:
 
 
 _creation = _CreationLock()
+_SMALLEST_PAGE = 512
 
 
 def prepare(path: str) -> None:
@@ -40,6 +43,8 @@ def prepare(path: str) -> None:
         with _creation.held:
             _create(path)
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StoreFullError(path) from error
         reason = error.strerror or str(error)
         raise StoreError(
             path, f"cannot be created ({reason})", "check the folder, its owner and permissions"
@@ -65,14 +70,21 @@ def _make_folders(folder: str) -> None:
 
 
 def _check_existing(path: str) -> None:
-    if os.path.isdir(path):
-        raise StoreError(path, "is a folder", "name a file")
+    found = os.stat(path)
+    if not stat.S_ISREG(found.st_mode):
+        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "not a regular file"
+        raise StoreError(path, f"is {kind}", "name a file")
+    logged = size(f"{path}-wal") > 0
     # SQLite deletes the log of an empty database: what the log holds would be lost without a word.
-    if os.stat(path).st_size == 0 and _size(f"{path}-wal") > 0:
+    if found.st_size == 0 and logged:
         raise StoreCorruptError(path, "is empty although its write-ahead log is not")
+    # SQLite takes what is missing of the last page for zeros. With a log at hand the page is whole.
+    if found.st_size % _SMALLEST_PAGE and not logged and not size(f"{path}-journal"):
+        raise StoreCorruptError(path, "is cut off in the middle of a page, or is no database")
 
 
-def _size(path: str) -> int:
+def size(path: str) -> int:
+    """The bytes in the file at ``path``; 0 where there is none."""
     try:
         return os.stat(path).st_size
     except FileNotFoundError:

@@ -41,7 +41,7 @@ def _row(key: str, text: str, path: str) -> tuple[str, int, float, bool, str, st
             float(record["first_attempt_at"]),
             bool(record["exhausted"]),
         )
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise StoreCorruptError(
             path, f"holds a record of localqueue 0.x that cannot be read, under the key {key!r}"
         ) from error

@@ -66,10 +66,15 @@ def prepare(database: Database, connection: sqlite3.Connection) -> None:
 
     Raises StoreVersionError, and changes nothing, for a newer file or another program's.
     """
-    current = database.patiently(lambda: _look(connection, database.path))
+    current = check(database, connection)
     database.use_wal(connection)
     if not current:
         database.transact_on(connection, lambda _: _create(connection, database.path))
+
+
+def check(database: Database, connection: sqlite3.Connection) -> bool:
+    """Whether the tables are there; StoreVersionError where the file is not ours."""
+    return database.patiently(lambda: _look(connection, database.path))
 
 
 def _look(connection: sqlite3.Connection, path: str) -> bool:
