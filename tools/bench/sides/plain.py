@@ -8,17 +8,18 @@ import measure
 import tenacity
 
 OPTIONS = {"stop": tenacity.stop_after_attempt(3), "wait": tenacity.wait_none(), "reraise": True}
+BLOCKING = OPTIONS | {"sleep": jobs.no_sleep}
 
 
 def succeed(folder: Path) -> Callable[[int], object]:
-    return jobs.calls_of(tenacity.retry(**OPTIONS)(lambda key: key))
+    return jobs.calls_of(tenacity.retry(**BLOCKING)(lambda key: key))
 
 
 succeed_uncounted = succeed
 
 
 def fail_once(folder: Path) -> Callable[[int], object]:
-    return jobs.calls_of(tenacity.retry(**OPTIONS)(jobs.failing_once()[0]))
+    return jobs.calls_of(tenacity.retry(**BLOCKING)(jobs.failing_once()[0]))
 
 
 def gather(folder: Path) -> Callable[[int], object]:

@@ -19,7 +19,7 @@ KEY = key_from_argument("key")
 
 def _retried(folder: Path, job: Callable[[str], str], **options: Any) -> Callable[[str], str]:
     store = SQLiteAttemptStore(folder / "retries.sqlite3")
-    options = {"max_tries": 3, "wait": lambda state: 0} | options
+    options = {"max_tries": 3, "wait": lambda state: 0, "sleep": jobs.no_sleep} | options
 
     def named(key: str) -> str:
         return job(key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from localqueue.core import HISTORY_LIMIT, Failure, RetryRecord, path_from_url, transitions
@@ -34,15 +34,12 @@ _UPDATE_SEEN = f"{_UPDATE} AND revision = ?"
 _DELETE = "DELETE FROM records WHERE key = ?"
 _DELETE_RUNNING = f"{_DELETE} AND budget = ? AND succeeded_at IS NULL"
 
-_ADD_FAILURE = """
-    INSERT INTO failures (key, number, attempt, failed_at, error_type, error_message)
-    SELECT :key, coalesce(max(number), 0) + 1, :attempt, :failed_at, :error_type, :error_message
-    FROM failures WHERE key = :key
+_SELECT_COUNTED = f"""
+    SELECT {_COLUMNS}, (SELECT max(number) FROM failures WHERE key = records.key)
+    FROM records WHERE key = ?
 """
-_TRIM_FAILURES = f"""
-    DELETE FROM failures WHERE key = :key
-    AND number <= (SELECT max(number) FROM failures WHERE key = :key) - {HISTORY_LIMIT}
-"""
+_ADD_FAILURE = "INSERT INTO failures VALUES (?, ?, ?, ?, ?, ?)"
+_TRIM_FAILURES = "DELETE FROM failures WHERE key = ? AND number <= ?"
 _HISTORY = """
     SELECT attempt, failed_at, error_type, error_message FROM failures
     WHERE key = ? ORDER BY number
@@ -137,15 +134,28 @@ class SQLiteAttemptStore:
         """See :meth:`localqueue.core.AttemptStore.settle`."""
 
         def work(connection: sqlite3.Connection) -> RetryRecord | None:
-            record = _find(connection, key)
+            row = connection.execute(_SELECT_COUNTED, (key,)).fetchone()
+            record = None if row is None else _record(row[:-1])
             if not transitions.is_running(record, budget):
                 return None
             record = transitions.failed(
                 record, failure, next_attempt_at=next_attempt_at, exhausted=exhausted
             )
             connection.execute(_UPDATE, (*_values(record), key))
-            connection.execute(_ADD_FAILURE, {"key": key, **asdict(failure)})
-            connection.execute(_TRIM_FAILURES, {"key": key})
+            number = (row[-1] or 0) + 1
+            connection.execute(
+                _ADD_FAILURE,
+                (
+                    key,
+                    number,
+                    failure.attempt,
+                    failure.failed_at,
+                    failure.error_type,
+                    failure.error_message,
+                ),
+            )
+            if number > HISTORY_LIMIT:
+                connection.execute(_TRIM_FAILURES, (key, number - HISTORY_LIMIT))
             return record
 
         return self._database.transact(work)
