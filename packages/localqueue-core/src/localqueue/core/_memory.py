@@ -133,7 +133,7 @@ class MemoryAttemptStore:
                 and (after is None or key > after)
                 and state in (None, record.state)
             ]
-        return sorted(found, key=lambda item: item[0])[:limit]
+        return sorted(found, key=lambda item: item[0])[: max(0, limit)]
 
     def history(self, key: str) -> list[Failure]:
         """See :meth:`AttemptStore.history`."""
@@ -144,7 +144,9 @@ class MemoryAttemptStore:
         """See :meth:`AttemptStore.prune_exhausted`."""
         self._check_open()
         with self._lock:
-            doomed = self._exhausted_before(transitions.prune_horizon(older_than, now))[:limit]
+            doomed = self._exhausted_before(transitions.prune_horizon(older_than, now))
+            if limit is not None:
+                doomed = doomed[: max(0, limit)]
             for key in doomed:
                 self._remove(key)
             return len(doomed)

@@ -58,7 +58,8 @@ _STATES = {
 }
 
 _EXHAUSTED_BEFORE = """
-    FROM records WHERE exhausted = 1 AND coalesce(exhausted_at, first_attempt_at) <= ?
+    FROM records WHERE exhausted = 1 AND succeeded_at IS NULL
+    AND coalesce(exhausted_at, first_attempt_at) <= ?
 """
 _COUNT_EXHAUSTED = f"SELECT count(*) {_EXHAUSTED_BEFORE}"
 _PRUNE = f"""

@@ -6,15 +6,27 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from localqueue.core import AttemptStore, open_attempt_store
+from localqueue.core import open_attempt_store
+from localqueue.core.testing._lifetime import Lifetime
+from localqueue.core.testing._listing import Pages, Pruning
 from localqueue.core.testing._outcomes import Outcomes
 from localqueue.core.testing._reservations import Reservations
+from localqueue.core.testing._values import Values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from localqueue.core import AttemptStore
 
-class AttemptStoreContract(Reservations, Outcomes):
+
+class AttemptStoreContract(
+    Reservations,
+    Outcomes,
+    Pages,
+    Pruning,
+    Values,
+    Lifetime,
+):
     """What :class:`localqueue.core.AttemptStore` promises, as tests.
 
     A subclass whose name begins with ``Test`` gives the fixture ``store_url``; the suite opens
@@ -28,7 +40,3 @@ class AttemptStoreContract(Reservations, Outcomes):
         """The empty store."""
         with open_attempt_store(store_url) as store:
             yield store
-
-    def test_is_an_attempt_store(self, store: AttemptStore) -> None:
-        assert isinstance(store, AttemptStore)
-        assert str(store)
