@@ -12,6 +12,7 @@ from localqueue.core._errors import (
     StoreVersionError,
 )
 from localqueue.core._failures import MESSAGE_LIMIT, describe_error
+from localqueue.core._filesystem import make_folders, refuse_network_filesystem
 from localqueue.core._forking import renew_after_fork
 from localqueue.core._keys import (
     KeyFunction,
@@ -51,10 +52,12 @@ __all__ = [
     "idempotency_key_from_id",
     "key_from_argument",
     "key_from_attr",
+    "make_folders",
     "open_attempt_store",
     "open_memory_store",
     "path_from_url",
     "path_to_url",
+    "refuse_network_filesystem",
     "renew_after_fork",
     "transitions",
 ]

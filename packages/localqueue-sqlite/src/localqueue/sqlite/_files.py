@@ -7,8 +7,14 @@ import os
 import stat
 import threading
 
-from localqueue.core import StoreCorruptError, StoreError, StoreFullError, renew_after_fork
-from localqueue.sqlite._filesystem import refuse_network_filesystem
+from localqueue.core import (
+    StoreCorruptError,
+    StoreError,
+    StoreFullError,
+    make_folders,
+    refuse_network_filesystem,
+    renew_after_fork,
+)
 
 
 class _CreationLock:
@@ -38,7 +44,7 @@ def prepare(path: str) -> None:
     """
     folder = os.path.dirname(path)
     try:
-        _make_folders(folder)
+        make_folders(folder)
         refuse_network_filesystem(path, folder)
         with _creation.held:
             _create(path)
@@ -56,17 +62,6 @@ def _create(path: str) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except FileExistsError:
         _check_existing(path)
-
-
-def _make_folders(folder: str) -> None:
-    if os.path.isdir(folder):
-        return
-    _make_folders(os.path.dirname(folder))
-    try:
-        os.mkdir(folder, 0o700)
-    except FileExistsError:
-        if not os.path.isdir(folder):
-            raise
 
 
 def _check_existing(path: str) -> None:

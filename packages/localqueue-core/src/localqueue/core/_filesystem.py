@@ -1,13 +1,14 @@
-"""Which file systems cannot hold a store: WAL needs memory shared by all its readers."""
+"""Where the files of a store may lie: on a local disk, in folders that are their owner's alone."""
 
 from __future__ import annotations
 
 import os
 
-from localqueue.core import StoreError
+from localqueue.core._errors import StoreError
 
-# https://www.sqlite.org/wal.html: "WAL does not work over a network filesystem." The ones shared
-# with a virtual machine's host behave like a network.
+# SQLite's write-ahead log and LMDB's lock table are memory that all processes share, which no
+# network can give: https://www.sqlite.org/wal.html, http://www.lmdb.tech/doc/ ("Caveats"). The file
+# systems shared with a virtual machine's host behave like a network.
 _REMOTE = frozenset(
     [
         "9p",
@@ -28,8 +29,32 @@ _REMOTE = frozenset(
 )
 
 
+def make_folders(folder: str) -> None:
+    """Create ``folder`` and its missing parents, each with mode 0700 (``os.makedirs`` does not).
+
+    >>> import tempfile
+    >>> base = tempfile.mkdtemp()
+    >>> make_folders(f"{base}/jobs/retries")
+    >>> oct(os.stat(f"{base}/jobs").st_mode & 0o777)
+    '0o700'
+    """
+    if os.path.isdir(folder):
+        return
+    make_folders(os.path.dirname(folder))
+    try:
+        os.mkdir(folder, 0o700)
+    except FileExistsError:
+        if not os.path.isdir(folder):
+            raise
+
+
 def refuse_network_filesystem(path: str, folder: str) -> None:
-    """Raise StoreError where ``folder`` lies on a network file system (known on Linux only)."""
+    """Raise StoreError where ``folder`` lies on a network file system (known on Linux only).
+
+    ``path`` names the store in the error.
+
+    >>> refuse_network_filesystem("/proc/jobs.sqlite3", "/proc")
+    """
     try:
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
             kind = filesystem_type(mounts.read(), os.stat(folder).st_dev)
@@ -38,7 +63,7 @@ def refuse_network_filesystem(path: str, folder: str) -> None:
     if kind in _REMOTE:
         raise StoreError(
             path,
-            f"lies on a network file system ({kind}), where SQLite loses data",
+            f"lies on a network file system ({kind}), where a store loses data",
             "put the store on a local disk",
         )
 
