@@ -40,8 +40,12 @@ class Account:
         self.reservation: RetryRecord | None = None
         #: An attempt has begun, and its outcome is not written down.
         self.is_unanswered = False
+        #: The record after the latest failure, where it was written.
+        self.settled: RetryRecord | None = None
         #: The end of the backoff that this call has slept already, or is about to.
         self.served: float | None = None
+        # When the current attempt began, in Unix seconds.
+        self._began_at = 0.0
         # Whether the reservation is known to be in the store.
         self._is_stored = False
         # The budget that this call's outcomes belong to; None while nothing is stored.
@@ -72,7 +76,7 @@ class Account:
         return True
 
     def _reserve(self, seen: RetryRecord | None) -> None:
-        record = self._next_record(seen)
+        record = self._next_record(seen, time.time())
         # Before the write: a signal may come between it and its answer.
         self.reservation, self._is_stored = record, False
         try:
@@ -83,13 +87,14 @@ class Account:
         if not self._is_stored:
             self.reservation = None
 
-    def _next_record(self, seen: RetryRecord | None) -> RetryRecord:
-        return transitions.started(seen, now=time.time(), function=self.function, owner=owner())
+    def _next_record(self, seen: RetryRecord | None, now: float) -> RetryRecord:
+        return transitions.started(seen, now=now, function=self.function, owner=owner())
 
     def begin(self, record: RetryRecord | None, attempt: int) -> None:
         self.is_unanswered = True
         self._budget = None if record is None else record.budget
-        self.state.follow(record, attempt=attempt, now=time.time())
+        self._began_at = time.time()
+        self.state.follow(record, attempt=attempt, now=self._began_at)
         self.tell("started", attempt=attempt)
 
     def accept(self) -> Steps[None]:
@@ -147,6 +152,7 @@ class Account:
         except StoreError as failed:
             self.report(failed)
             return None
+        self.settled = record
         if record is not None:
             self.state.record, self.served = record, record.next_attempt_at
         return record
@@ -184,7 +190,7 @@ class Account:
         try:
             while True:
                 seen = yield OnStore(partial(self.store.load, self.key))
-                record = self._next_record(seen)
+                record = self._next_record(seen, self._began_at)
                 if (yield OnStore(partial(self.store.reserve, self.key, record, expected=seen))):
                     break
         except StoreError as error:

@@ -109,7 +109,7 @@ class PersistentAsyncRetrying(PersistentBase, tenacity.AsyncRetrying):
                 else:
                     call.state.set_result(value)
         except GeneratorExit as error:  # the coroutine was closed: it cannot await any more
-            abandon_later(call, error)
+            _abandon_later(call, error)
             raise
         except BaseException as error:
             await perform_async(call.abandon(error), call.store)
@@ -132,13 +132,15 @@ class AsyncAttempts:
     def __init__(self, retryer: PersistentAsyncRetrying) -> None:
         self._retryer = retryer
         self._call: Call | None = None
-        self._left: BaseException = GeneratorExit()
+        self._is_over = False
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> tenacity.AttemptManager:
         """The next attempt; ends after a success and raises when the budget is over."""
+        if self._is_over:
+            raise StopAsyncIteration
         if self._call is None:
             self._call = self._retryer._open_call(None, (), {}, None)
             self._steps = self._call.run()
@@ -148,17 +150,19 @@ class AsyncAttempts:
         except GeneratorExit:
             raise
         except BaseException as error:
+            self._is_over = True
             await perform_async(call.abandon(error), call.store)
             raise
         if end is None:
             return _Attempt(call)
+        self._is_over = True
         end.unwrap()
         raise StopAsyncIteration
 
     def __del__(self) -> None:
         # ``async for`` tells nobody that it was left; this object going away does.
-        if self._call is not None:
-            abandon_later(self._call, self._left)
+        if self._call is not None and not self._is_over:
+            _abandon_later(self._call, GeneratorExit())
 
 
 class _Engine(tenacity.AsyncRetrying):
@@ -187,7 +191,7 @@ class _Attempt(tenacity.AttemptManager):
         traceback: TracebackType | None,
     ) -> bool | None:
         if exc_value is not None and not isinstance(exc_value, Exception):
-            abandon_later(self._call, exc_value)
+            _abandon_later(self._call, exc_value)
             return False
         return super().__exit__(exc_type, exc_value, traceback)
 
@@ -203,10 +207,9 @@ class _Attempt(tenacity.AttemptManager):
         return False
 
 
-def abandon_later(call: Call, error: BaseException) -> None:
-    """Have the call's loose end written down by the store's thread; nobody can wait for it."""
-    if call.is_open:
-        _background.submit(call.store, lambda: perform(call.abandon(error)))
+def _abandon_later(call: Call, error: BaseException) -> None:
+    # Behind what the call has handed over already, and nobody can wait for it.
+    _background.submit(call.store, lambda: perform(call.abandon(error)))
 
 
 async def _settled(value: Any) -> Any:

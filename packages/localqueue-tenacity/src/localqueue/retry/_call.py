@@ -6,8 +6,6 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tenacity import DoAttempt, DoSleep
-
 from localqueue.core import StoreError
 from localqueue.retry import _ledger
 from localqueue.retry._errors import PersistentRetryExhausted, RetryDeferred
@@ -41,17 +39,15 @@ class Call:
         self.statistics = statistics
         # What the attempt before raised, once it is no longer in the state.
         self._last_error: BaseException | None = None
+        # Whether Tenacity's step means another attempt. Its value does not tell: a job may
+        # return anything.
+        self._goes_on = False
         self._account = account
         self._stop = stop
         self._sleep = sleep
         # Tenacity's machinery for the attempts, and for giving up; a refused call needs neither.
         self._make_engine = engine
         self._make_ending = ending
-
-    @property
-    def is_open(self) -> bool:
-        """Whether an attempt is reserved, or has begun, whose outcome is not written down."""
-        return self._account.is_unanswered or self._account.reservation is not None
 
     def run(self) -> Steps[End]:
         """The whole call. Each None is answered by putting the outcome into the state."""
@@ -97,9 +93,12 @@ class Call:
             account.tell("exhausted", attempt=state.attempt_number)
             return True
         if _ledger.too_long(wait, account.settings.max_in_process_wait):
+            if record is None:  # nothing keeps the place: the job's own error is the answer
+                return True
             account.tell("deferred", attempt=state.attempt_number, wait_for=wait)
             raise RetryDeferred(account.key, due, state.attempt_number) from account.error
         account.tell("scheduled", attempt=state.attempt_number, wait_for=wait)
+        self._goes_on = True
         return False
 
     def abandon(self, error: BaseException) -> Steps[None]:
@@ -159,7 +158,15 @@ class Call:
         )
 
     def _enter_again(self) -> Steps[bool]:
+        account, settled = self._account, self._account.settled
         try:
+            # If nobody has touched the record since, all has been asked about it already.
+            if (
+                settled is not None
+                and settled.attempts == self.state.attempt_number - 1
+                and (yield from account.start(settled, self.state.attempt_number))
+            ):
+                return True
             refusal = yield from self._enter(is_first=False)
         except StoreError as error:
             # The job has an error of its own by now, and that is the one to come out.
@@ -169,6 +176,7 @@ class Call:
 
     def _iterate(self, engine: tenacity.BaseRetrying) -> Steps[Any]:
         """Tenacity's next step, or an End where the call is over."""
+        self._goes_on = self.state.outcome is None
         try:
             step = yield Ask(partial(engine.iter, self.state))
         except GeneratorExit:
@@ -176,7 +184,7 @@ class Call:
         except BaseException as error:
             yield from self._conclude(error)
             return End(error=error)
-        if isinstance(step, DoAttempt | DoSleep):
+        if self._goes_on:
             return step
         if self._account.is_unanswered:  # else it is the value of a retry_error_callback
             yield from self._account.accept()

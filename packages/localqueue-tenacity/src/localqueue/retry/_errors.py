@@ -59,7 +59,7 @@ class RecordedFailure(Exception):
     """A failure of an earlier process, of which only the type's name and the message are known.
 
     ``stop`` strategies find it as the outcome when they are asked about a stored record. Both are
-    None when the earlier process died, or where the retried outcome was a result.
+    None when the earlier process died; the type is None where the retried outcome was a result.
 
     >>> str(RecordedFailure("ConnectionError", "refused"))
     'ConnectionError: refused'

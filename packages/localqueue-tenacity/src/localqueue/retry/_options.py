@@ -166,8 +166,10 @@ def split(given: Mapping[str, Any]) -> tuple[Settings, dict[str, Any]]:
         durable["store"] = path_to_url(DEFAULT_SCHEME, durable.pop("store_path"))
     if isinstance(durable.get("store"), str):
         durable["store"] = open_attempt_store(durable["store"])
-    if not isinstance(durable.get("store"), AttemptStore | None):
-        raise TypeError(f"store must be an attempt store or its URL, not {durable['store']!r}")
+    store = durable.get("store")
+    # A class has all the methods of its instances.
+    if isinstance(store, type) or not isinstance(store, AttemptStore | None):
+        raise TypeError(f"store must be an attempt store or its URL, not {store!r}")
     if "key" in durable:
         check_key(durable["key"])
     if "key_fn" in durable and not callable(durable["key_fn"]):

@@ -51,6 +51,8 @@ class PersistentRetryCallState(tenacity.RetryCallState):
         if record is not None and (before is None or before.budget != record.budget):
             since = max(0.0, now - record.first_attempt_at) if record.attempts else 0.0
             self.start_time = time.monotonic() - since
+            if self.outcome_timestamp is not None:  # the attempt is over already
+                self.start_time = min(self.start_time, self.outcome_timestamp)
 
     def looking_back(self, record: RetryRecord, *, now: float) -> PersistentRetryCallState:
         """The state that a stop strategy is asked about before an attempt: the stored past."""
