@@ -13,7 +13,7 @@ from localqueue.retry._steps import advance_async, perform, perform_async
 from localqueue.retry._wrapping import check_function, dress
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
     from types import TracebackType
     from typing import Self, Unpack
 
@@ -75,8 +75,13 @@ class PersistentAsyncRetrying(PersistentBase, tenacity.AsyncRetrying):
         decorated: AsyncRetried[P, R] = dress(retried, fn, self, statistics)
         return decorated
 
-    def __aiter__(self) -> AsyncAttempts:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+    def __aiter__(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        self,
+    ) -> AsyncIterator[tenacity.AttemptManager]:
         """The attempts of a block: ``async for attempt in retryer: async with attempt: ...``."""
+        if not self.enabled:
+            once = tenacity.AsyncRetrying(stop=tenacity.stop_after_attempt(1), reraise=True)
+            return once.__aiter__()
         return AsyncAttempts(self)
 
     async def aget_record(self, key: str | None = None) -> RetryRecord | None:

@@ -160,9 +160,10 @@ class Call:
     def _enter_again(self) -> Steps[bool]:
         account, settled = self._account, self._account.settled
         try:
-            # If nobody has touched the record since, all has been asked about it already.
+            # All has been asked about this record; the reservation fails if it was touched since.
             if (
-                settled is not None
+                account.reserves
+                and settled is not None
                 and settled.attempts == self.state.attempt_number - 1
                 and (yield from account.start(settled, self.state.attempt_number))
             ):
