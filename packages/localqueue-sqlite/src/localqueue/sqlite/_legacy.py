@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING
 
 from localqueue.core import StoreCorruptError
@@ -41,8 +42,15 @@ def _row(key: str, text: str, path: str) -> tuple[str, int, float, bool, str, st
             float(record["first_attempt_at"]),
             bool(record["exhausted"]),
         )
+        sound = isinstance(key, str) and 0 <= attempts < 1 << 63 and math.isfinite(first)
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
-        raise StoreCorruptError(
-            path, f"holds a record of localqueue 0.x that cannot be read, under the key {key!r}"
-        ) from error
+        raise _unreadable(path, key) from error
+    if not sound:
+        raise _unreadable(path, key)
     return key, attempts, first, exhausted, new_token(), new_token()
+
+
+def _unreadable(path: str, key: object) -> StoreCorruptError:
+    return StoreCorruptError(
+        path, f"holds a record of localqueue 0.x that cannot be read, under the key {key!r}"
+    )
