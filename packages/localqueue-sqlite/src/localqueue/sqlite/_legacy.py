@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from localqueue.core import StoreCorruptError
 from localqueue.core.transitions import new_token
@@ -34,7 +34,7 @@ def move_records(connection: sqlite3.Connection, path: str) -> None:
     connection.execute("DROP TABLE retry_records")
 
 
-def _row(key: str, text: str, path: str) -> tuple[str, int, float, bool, str, str]:
+def _row(key: Any, text: str, path: str) -> tuple[str, int, float, bool, str, str]:
     try:
         record = json.loads(text)
         attempts, first, exhausted = (
