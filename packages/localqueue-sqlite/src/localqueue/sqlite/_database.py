@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 from localqueue.core import StoreError, renew_after_fork
 from localqueue.sqlite import _files
 from localqueue.sqlite._errors import as_store_error, is_busy
+from localqueue.sqlite._forks import disconnect_before_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,15 +57,16 @@ class Database:
         self._durability = durability
         self._check_schema = check_schema
         self._prepare_schema = prepare_schema
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._finalizer: weakref.finalize[..., Any] | None = None
         self._closed = False
         renew_after_fork(self)
+        disconnect_before_fork(self)
 
     def read(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
         """All rows of one SELECT; no cursor stays open."""
-        with self._lock:
+        with self.lock:
             connection = self._open()
             return self.patiently(lambda: connection.execute(sql, parameters).fetchall())
 
@@ -74,13 +76,13 @@ class Database:
         The statement begins and commits inside one call into SQLite, where no signal handler can
         come between.
         """
-        with self._lock:
+        with self.lock:
             connection = self._open()
             return self.patiently(lambda: connection.execute(sql, parameters).rowcount)
 
     def transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run ``work`` in one write transaction."""
-        with self._lock:
+        with self.lock:
             return self.transact_on(self._open(), work)
 
     def transact_on(
@@ -115,15 +117,19 @@ class Database:
 
     def close(self) -> None:
         """Close the connection for good."""
-        with self._lock:
+        with self.lock:
             self._closed = True
-            self._connection = None
-            if self._finalizer is not None:
-                self._finalizer()
+            self.disconnect()
+
+    def disconnect(self) -> None:
+        """Close the connection until the next use; the caller holds the lock."""
+        self._connection = None
+        if self._finalizer is not None:
+            self._finalizer()
 
     def renew_after_fork(self) -> None:
-        """In a forked child: neither use nor close what the parent opened."""
-        self._lock = threading.Lock()
+        """In a forked child: neither use nor close what the parent could not close in time."""
+        self.lock = threading.Lock()
         if self._finalizer is not None:
             self._finalizer.detach()
             self._finalizer = None

@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from localqueue.core import open_attempt_store
+from localqueue.core.testing._forks import Forks
+from localqueue.core.testing._kills import Kills
 from localqueue.core.testing._lifetime import Lifetime
 from localqueue.core.testing._listing import Pages, Pruning
+from localqueue.core.testing._machine import Sequences
 from localqueue.core.testing._outcomes import Outcomes
+from localqueue.core.testing._processes import Processes
 from localqueue.core.testing._reservations import Reservations
+from localqueue.core.testing._threads import Threads
 from localqueue.core.testing._values import Values
 
 if TYPE_CHECKING:
@@ -25,7 +30,12 @@ class AttemptStoreContract(
     Pages,
     Pruning,
     Values,
+    Sequences,
     Lifetime,
+    Threads,
+    Processes,
+    Forks,
+    Kills,
 ):
     """What :class:`localqueue.core.AttemptStore` promises, as tests.
 

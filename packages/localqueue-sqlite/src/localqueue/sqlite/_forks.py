@@ -1,0 +1,69 @@
+"""No connection is open while this process is forked.
+
+SQLite remembers per process which locks it holds on a file. A child inherits that memory but not
+the locks: whatever it opens anew would trust in locks that it does not have, and lose its writes
+when the parent closes the file. https://www.sqlite.org/howtocorrupt.html, section 2.6.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+
+    class _Connected(Protocol):
+        lock: threading.Lock
+
+        def disconnect(self) -> None: ...
+
+
+# A fork waits so long for the operations of other threads. They take milliseconds, unless another
+# process keeps the file locked. A fork out of a signal handler may have to wait in vain for the
+# operation that the signal has interrupted.
+_PATIENCE_SECONDS = 5.0
+
+
+class _Forks:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: weakref.WeakSet[_Connected] = weakref.WeakSet()
+        self._held: list[threading.Lock] = []
+        if hasattr(os, "register_at_fork"):  # not on Windows
+            os.register_at_fork(
+                before=self._before,
+                after_in_parent=self._release,
+                after_in_child=self._after_in_child,
+            )
+
+    def disconnect_before(self, database: _Connected) -> None:
+        """Let ``database`` disconnect before every fork; it connects again when it is used."""
+        with self._lock:
+            self._known.add(database)
+
+    def _before(self) -> None:
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        if self._hold(self._lock, deadline):
+            for database in list(self._known):
+                if self._hold(database.lock, deadline):
+                    database.disconnect()
+
+    def _hold(self, lock: threading.Lock, deadline: float) -> bool:
+        held = lock.acquire(timeout=max(0.0, deadline - time.monotonic()))
+        if held:
+            self._held.append(lock)
+        return held
+
+    def _release(self) -> None:
+        while self._held:
+            self._held.pop().release()
+
+    def _after_in_child(self) -> None:
+        self._release()
+        self._lock = threading.Lock()
+
+
+disconnect_before_fork = _Forks().disconnect_before
