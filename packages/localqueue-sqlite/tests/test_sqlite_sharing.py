@@ -1,0 +1,183 @@
+"""Several processes on one file: opening at once, waiting in turn, pruning beside a writer."""
+
+import contextlib
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localqueue.core import RetryRecord, StoreLockedError
+from localqueue.sqlite import SQLiteAttemptStore
+
+RECORD = RetryRecord(3, 7.0)
+
+
+def go(programs: list[Any]) -> None:
+    for program in programs:
+        assert program.answer() == "ready"
+    for program in programs:
+        program.tell()
+
+
+@pytest.mark.parametrize("lap", range(20))
+def test_processes_that_open_a_new_file_at_once_all_succeed(
+    lap: int, start: Callable[..., Any], path: Path
+) -> None:
+    programs = [start("sqlite_use.py", "open", path) for _ in range(8)]
+    go(programs)
+    for program in programs:
+        program.end()
+    with SQLiteAttemptStore(path) as store:
+        assert len(store.records(prefix="opener:")) == 8
+
+
+def test_threads_that_open_a_new_file_at_once_all_succeed(tmp_path: Path) -> None:
+    errors: list[Exception] = []
+
+    def use(path: Path, number: int, barrier: threading.Barrier) -> None:
+        barrier.wait()
+        try:
+            with SQLiteAttemptStore(path) as store:
+                store.save(f"job:{number}", RECORD)
+        except Exception as error:  # noqa: BLE001 - all of them are looked at
+            errors.append(error)
+
+    for lap in range(20):
+        path = tmp_path / str(lap) / "retries.sqlite3"
+        barrier = threading.Barrier(8)
+        threads = [threading.Thread(target=use, args=(path, n, barrier)) for n in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert errors == []
+        with SQLiteAttemptStore(path) as store:
+            assert len(store.records()) == 8
+
+
+@pytest.fixture
+def held(start: Callable[..., Any], path: Path) -> Any:
+    """Another process that keeps the write lock until it is told."""
+    with SQLiteAttemptStore(path) as store:
+        store.save("job:1", RECORD)
+    holder = start("sqlite_use.py", "hold", path)
+    assert holder.answer() == "held"
+    return holder
+
+
+WRITES: dict[str, Callable[[SQLiteAttemptStore], object]] = {
+    "one statement": lambda store: store.save("job:2", RECORD),
+    "a transaction": lambda store: store.release("job:1", budget="none"),
+    "a prune": lambda store: store.prune_exhausted(older_than=0, now=0),
+}
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
+def test_a_write_waits_for_another_process(
+    write: Callable[[SQLiteAttemptStore], object], held: Any, path: Path
+) -> None:
+    with SQLiteAttemptStore(path, timeout=10) as store:
+        begun = time.monotonic()
+        timer = threading.Timer(0.5, held.tell)
+        timer.start()
+        write(store)
+        assert 0.4 < time.monotonic() - begun < 2
+        timer.join()
+    held.end()
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
+def test_a_write_gives_up_when_its_timeout_is_over(
+    write: Callable[[SQLiteAttemptStore], object], held: Any, path: Path
+) -> None:
+    with SQLiteAttemptStore(path, timeout=0.1) as store:
+        store.load("job:1")
+        begun = time.monotonic()
+        with pytest.raises(StoreLockedError) as caught:
+            write(store)
+        assert 0.1 <= time.monotonic() - begun < 0.3
+        assert caught.value.path == str(path)
+        assert caught.value.remedy == "try again, or raise the timeout"
+        assert isinstance(caught.value.__cause__, sqlite3.OperationalError)
+        held.tell()
+        held.end()
+        write(store)
+
+
+def test_without_a_timeout_a_write_gives_up_at_once(held: Any, path: Path) -> None:
+    with SQLiteAttemptStore(path, timeout=0) as store:
+        store.load("job:1")
+        begun = time.monotonic()
+        with pytest.raises(StoreLockedError):
+            store.save("job:2", RECORD)
+        assert time.monotonic() - begun < 0.1
+
+
+def test_reads_go_on_beside_a_writer(held: Any, path: Path) -> None:
+    with SQLiteAttemptStore(path, timeout=0) as store:  # opened while the lock is held, too
+        begun = time.monotonic()
+        assert store.load("job:1") == RECORD
+        assert len(store.records()) == 1
+        assert store.history("job:1") == []
+        assert store.count_exhausted_older_than(older_than=0, now=0) == 0
+        assert time.monotonic() - begun < 0.3
+
+
+def test_processes_that_hammer_one_file_get_their_share(
+    start: Callable[..., Any], path: Path, record_testsuite_property: Callable[[str, object], None]
+) -> None:
+    with SQLiteAttemptStore(path) as store:
+        store.load("job:1")
+    programs = [start("sqlite_use.py", "hammer", path, 3, f"p{n}") for n in range(8)]
+    go(programs)
+    told = [program.answer() for program in programs]
+    for program in programs:
+        program.end()
+    record_testsuite_property("hammered", told)
+    assert max(one["worst"] for one in told) < 1
+    shares = [one["calls"] for one in told]
+    assert min(shares) > max(shares) / 4
+    with SQLiteAttemptStore(path) as store, contextlib.closing(sqlite3.connect(path)) as plain:
+        for number, calls in enumerate(shares):
+            assert len(store.records(prefix=f"p{number}:", limit=100_000)) == (calls + 1) // 2
+        (failures,) = plain.execute("SELECT count(*) FROM failures").fetchone()
+        assert failures == sum(calls // 2 for calls in shares)
+
+
+def test_a_prune_lets_writers_between(
+    start: Callable[..., Any], path: Path, record_testsuite_property: Callable[[str, object], None]
+) -> None:
+    with SQLiteAttemptStore(path) as store:
+        store.save("active", RECORD)
+        with contextlib.closing(sqlite3.connect(path)) as plain:
+            plain.execute(
+                "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers"
+                " WHERE n < 3000) INSERT INTO records (key, attempts, first_attempt_at, exhausted,"
+                " exhausted_at, interruptions, budget, revision)"
+                " SELECT 'old:' || n, 3, n, 1, n, 0, 'b', 'r' FROM numbers"
+            )
+            plain.execute(
+                "INSERT INTO failures SELECT key, n, n, n, 'OSError', hex(zeroblob(200)) FROM"
+                " records JOIN (SELECT 1 AS n UNION SELECT 2 UNION SELECT 3) WHERE exhausted = 1"
+            )
+            plain.commit()
+        writer = start("sqlite_use.py", "hammer", path, 1.5, "writer")
+        go([writer])
+        time.sleep(0.3)
+        begun = time.monotonic()
+        assert store.prune_exhausted(older_than=0, now=1e6) == 3000
+        duration = time.monotonic() - begun
+        told = writer.answer()
+        writer.end()
+        record_testsuite_property("writer beside prune", {**told, "prune": duration})
+        assert duration < 1.2  # so that the writer was there all the time
+        assert told["worst"] < 0.25
+        assert store.records(state="exhausted") == []
+        assert store.load("active") == RECORD
+        with contextlib.closing(sqlite3.connect(path)) as plain:
+            left = plain.execute("SELECT count(*) FROM failures WHERE key LIKE 'old:%'")
+            assert left.fetchone() == (0,)
