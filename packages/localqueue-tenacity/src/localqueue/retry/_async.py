@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import tenacity
 
 from localqueue.retry import _background
-from localqueue.retry._common import PersistentBase, always
+from localqueue.retry._common import Engine, PersistentBase, always
 from localqueue.retry._steps import advance_async, perform, perform_async
 from localqueue.retry._wrapping import check_function, dress
 
@@ -170,16 +170,8 @@ class AsyncAttempts:
             _abandon_later(self._call, GeneratorExit())
 
 
-class _Engine(tenacity.AsyncRetrying):
-    """Tenacity's machinery for one call, with the statistics kept where the user looks."""
-
-    def __init__(self, statistics: dict[str, Any], **options: Any) -> None:
-        super().__init__(**options)
-        self._shared = statistics
-
-    @property
-    def statistics(self) -> dict[str, Any]:
-        return self._shared
+class _Engine(Engine, tenacity.AsyncRetrying):
+    pass
 
 
 class _Attempt(tenacity.AttemptManager):

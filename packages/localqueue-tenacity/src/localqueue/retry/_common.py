@@ -146,6 +146,25 @@ class PersistentBase(tenacity.BaseRetrying):
         }
 
 
+class Engine(tenacity.BaseRetrying):
+    """Tenacity's machinery for one call, with the statistics kept where the user looks."""
+
+    def __init__(self, statistics: dict[str, Any], **options: Any) -> None:
+        super().__init__(**options)
+        self._shared = statistics
+
+    @property
+    def statistics(self) -> dict[str, Any]:
+        return self._shared
+
+    def begin(self) -> None:
+        """Start the statistics anew, all at once: another thread may be counting in them."""
+        shared, self._shared = self._shared, {}
+        super().begin()
+        shared.update(self._shared)
+        self._shared = shared
+
+
 def always(_: tenacity.RetryCallState) -> bool:
     """A strategy that says yes."""
     return True

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import tenacity
 
-from localqueue.retry._common import PersistentBase, always
+from localqueue.retry._common import Engine, PersistentBase, always
 from localqueue.retry._steps import advance, perform
 from localqueue.retry._wrapping import check_function, dress, is_coroutine_function
 
@@ -142,16 +142,8 @@ def _check_blocking(fn: object) -> None:
         raise TypeError(f"{fn!r} is a coroutine function; use PersistentAsyncRetrying for it")
 
 
-class _Engine(tenacity.Retrying):
-    """Tenacity's machinery for one call, with the statistics kept where the user looks."""
-
-    def __init__(self, statistics: dict[str, Any], **options: Any) -> None:
-        super().__init__(**options)
-        self._shared = statistics
-
-    @property
-    def statistics(self) -> dict[str, Any]:
-        return self._shared
+class _Engine(Engine, tenacity.Retrying):
+    pass
 
 
 class _Attempt(tenacity.AttemptManager):
