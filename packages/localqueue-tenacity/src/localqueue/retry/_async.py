@@ -80,8 +80,7 @@ class PersistentAsyncRetrying(PersistentBase, tenacity.AsyncRetrying):
     ) -> AsyncIterator[tenacity.AttemptManager]:
         """The attempts of a block: ``async for attempt in retryer: async with attempt: ...``."""
         if not self.enabled:
-            once = tenacity.AsyncRetrying(stop=tenacity.stop_after_attempt(1), reraise=True)
-            return once.__aiter__()
+            return _without_budget()
         return AsyncAttempts(self)
 
     async def aget_record(self, key: str | None = None) -> RetryRecord | None:
@@ -174,7 +173,29 @@ class _Engine(Engine, tenacity.AsyncRetrying):
     pass
 
 
-class _Attempt(tenacity.AttemptManager):
+class _AsyncAttempt(tenacity.AttemptManager):
+    """One attempt of a loop, for ``with`` and ``async with``, which older Tenacitys do not know."""
+
+    async def __aenter__(self) -> None:
+        pass
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        return self.__exit__(exc_type, exc_value, traceback)
+
+
+async def _without_budget() -> AsyncIterator[tenacity.AttemptManager]:
+    """The only attempt of a loop whose retryer is not enabled."""
+    once = tenacity.AsyncRetrying(stop=tenacity.stop_after_attempt(1), reraise=True)
+    async for attempt in once:
+        yield _AsyncAttempt(attempt.retry_state)
+
+
+class _Attempt(_AsyncAttempt):
     """One attempt of a loop. Unlike Tenacity's, it lets an interruption through."""
 
     def __init__(self, call: Call) -> None:
