@@ -1,0 +1,5 @@
+"""``python -m localqueue.cli``."""
+
+from localqueue.cli._entry import main
+
+main()
