@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import types
 import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeAlias
 
 _LONGEST = 80  # characters of a key in an error message
+_PLACEHOLDER = getattr(functools, "Placeholder", object())  # in Python 3.14 and newer
 
 KeyFunction: TypeAlias = Callable[
     [Callable[..., Any], tuple[Any, ...], dict[str, Any]],
@@ -126,6 +129,14 @@ class _ArgumentKey:
     def _value(
         self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Any:
+        # Down to the function itself: it receives what a partial or a bound method holds, too.
+        while True:
+            if isinstance(fn, types.MethodType):
+                fn, args = fn.__func__, (fn.__self__, *args)
+            elif isinstance(fn, functools.partial) and not _has_gaps(fn):
+                fn, args, kwargs = fn.func, (*fn.args, *args), {**fn.keywords, **kwargs}
+            else:
+                break
         place = self._place(fn)
         if place.by_name and self._argument in kwargs:
             return kwargs[self._argument]
@@ -164,6 +175,10 @@ class _ArgumentKey:
         raise ValueError(f"no retry key: {function_name(fn)}() has no argument {self._argument!r}")
 
 
+def _has_gaps(fn: functools.partial[Any]) -> bool:
+    return any(argument is _PLACEHOLDER for argument in fn.args)
+
+
 def function_name(fn: Callable[..., Any]) -> str:
     """The qualified name by which a record remembers a function.
 
@@ -191,7 +206,10 @@ def _as_text(value: object, what: str) -> str:
         or callable(value)
     ):
         raise ValueError(f"no retry key: {what} is {_brief(value)}, which names no job")
-    return str(value)
+    text = str(value)
+    if not text or " at 0x" in text:  # an address: another process has another one
+        raise ValueError(f"no retry key: {what} prints as {_brief(text)}, which names no job")
+    return text
 
 
 def _brief(value: object) -> str:
