@@ -130,14 +130,16 @@ class _ArgumentKey:
         self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Any:
         # Down to the function itself: it receives what a partial or a bound method holds, too.
+        inner: Any = fn
         while True:
-            if isinstance(fn, types.MethodType):
-                fn, args = fn.__func__, (fn.__self__, *args)
-            elif isinstance(fn, functools.partial) and not _has_gaps(fn):
-                fn, args, kwargs = fn.func, (*fn.args, *args), {**fn.keywords, **kwargs}
+            if isinstance(inner, types.MethodType):
+                inner, args = inner.__func__, (inner.__self__, *args)
+            elif isinstance(inner, functools.partial) and not _has_gaps(inner):
+                args, kwargs = (*inner.args, *args), {**inner.keywords, **kwargs}
+                inner = inner.func
             else:
                 break
-        place = self._place(fn)
+        place = self._place(inner)
         if place.by_name and self._argument in kwargs:
             return kwargs[self._argument]
         if place.position is not None and place.position < len(args):
