@@ -11,7 +11,7 @@ from localqueue.core import StoreError, transitions
 from localqueue.retry import _hooks, _ledger
 from localqueue.retry._errors import SharedKeyWarning
 from localqueue.retry._owner import owner
-from localqueue.retry._steps import OnStore
+from localqueue.retry._steps import OnStore, perform
 
 if TYPE_CHECKING:
     from localqueue.core import AttemptStore, RetryRecord
@@ -99,28 +99,24 @@ class Account:
 
     def accept(self) -> Steps[None]:
         """The attempt succeeded."""
-        self.reservation, self.is_unanswered = None, False
         keep = not self.settings.clear_on_success
         if keep and not self.reserves:
             yield from self.count()
         if self._budget is not None:
-            complete = OnStore(
-                partial(
-                    self.store.complete,
-                    self.key,
-                    budget=self._budget,
-                    succeeded_at=time.time() if keep else None,
-                )
-            )
             try:
-                yield complete
+                yield OnStore(
+                    partial(
+                        self.store.complete,
+                        self.key,
+                        budget=self._budget,
+                        succeeded_at=time.time() if keep else None,
+                    )
+                )
             except StoreError as error:
                 self.report(error)
-            except GeneratorExit:
-                raise
-            except BaseException:
-                yield complete  # a signal came between; a success must not count as a failure
-                raise
+        # Not before: who is interrupted on the way comes here again, so that a success never
+        # counts as a failure.
+        self.reservation, self.is_unanswered = None, False
         self.tell("succeeded", attempt=self.state.attempt_number)
 
     def settle(
@@ -167,23 +163,23 @@ class Account:
         if reservation is None:
             return
         try:
-            if not self._is_stored:  # a signal came before the answer of the store
-                stored = yield OnStore(partial(self.store.load, self.key))
-                if stored is None or stored.revision != reservation.revision:
-                    return
-            allowed = self.settings.max_interruptions if interrupted else None
-            given_back = yield OnStore(
-                partial(
-                    self.store.release,
-                    self.key,
-                    budget=reservation.budget,
-                    interruptions_allowed=allowed,
-                )
-            )
-            if interrupted and not given_back:
-                yield from self.settle(error, due=None, exhausted=False)
+            # All in one, because whoever is cancelled for good gets no second answer.
+            yield OnStore(partial(self._release, reservation, error if interrupted else None))
         except StoreError as failed:
             self.report(failed)
+
+    def _release(self, reservation: RetryRecord, interruption: BaseException | None) -> None:
+        if not self._is_stored:  # a signal came before the answer of the store
+            stored = self.store.load(self.key)
+            if stored is None or stored.revision != reservation.revision:
+                return
+        given_back = self.store.release(
+            self.key,
+            budget=reservation.budget,
+            interruptions_allowed=None if interruption is None else self.settings.max_interruptions,
+        )
+        if interruption is not None and not given_back:
+            perform(self.settle(interruption, due=None, exhausted=False))
 
     def count(self) -> Steps[None]:
         """Count an attempt that was not reserved (``count="failed"``)."""

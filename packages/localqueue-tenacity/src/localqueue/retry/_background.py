@@ -66,22 +66,24 @@ class _Writer:
         renew_after_fork(self)
 
     def renew_after_fork(self) -> None:
-        self._lock = threading.Lock()
         self._waiting: deque[tuple[Callable[[], Any], _Reply | None]] = deque()
         self._draining = False
         # The executor's thread is joined when the interpreter exits, so that no write is lost.
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="localqueue-writer")
 
     def submit(self, operation: Callable[[], Any], reply: _Reply | None) -> None:
-        with self._lock:
-            self._waiting.append((operation, reply))
-            if self._draining:
-                return
-            self._draining = True
+        # Without a lock: the garbage collector may call this in the middle of itself.
+        self._waiting.append((operation, reply))
+        if self._draining:
+            return
+        self._draining = True
         try:
             self._executor.submit(self._drain)
         except RuntimeError:  # the interpreter is exiting: this thread is the last one
             self._drain()
+        except BaseException:  # a signal came between: the next operation starts the thread
+            self._draining = False
+            raise
 
     def _drain(self) -> None:
         while batch := self._take():
@@ -96,10 +98,15 @@ class _Writer:
                     wake(partial(_arrive, group))
 
     def _take(self) -> list[tuple[Callable[[], Any], _Reply | None]]:
-        with self._lock:
-            batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
-            self._draining = bool(batch)
-            return batch
+        batch = self._next_batch()
+        if not batch:
+            self._draining = False
+            # What was handed over before that line relies on this thread.
+            batch = self._next_batch()
+        return batch
+
+    def _next_batch(self) -> list[tuple[Callable[[], Any], _Reply | None]]:
+        return [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
 
 
 _writers: weakref.WeakKeyDictionary[AttemptStore, _Writer] = weakref.WeakKeyDictionary()

@@ -196,7 +196,9 @@ class Call:
         if not self._account.is_unanswered:
             return
         outcome = self.state.outcome
-        if outcome is None:  # ``before`` raised: the function did not run
+        if not isinstance(error, Exception):
+            yield from self.abandon(error)
+        elif outcome is None:  # ``before`` raised: the function did not run
             yield from self._account.give_back(error)
         elif outcome.failed and outcome.exception() is error:  # the predicate said no
             self._account.is_unanswered = False

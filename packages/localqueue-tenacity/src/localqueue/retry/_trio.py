@@ -24,8 +24,15 @@ class _Reply:
 
     async def wait(self) -> Any:
         # The operation goes on in its thread whatever happens here; a cancellation can wait.
-        with trio.CancelScope(shield=True):
-            await self._event.wait()
+        interruption: KeyboardInterrupt | None = None
+        while not self._event.is_set():
+            try:
+                with trio.CancelScope(shield=True):
+                    await self._event.wait()
+            except KeyboardInterrupt as error:  # trio brings Ctrl-C through any shield
+                interruption = error
+        if interruption is not None:
+            raise interruption
         await trio.lowlevel.checkpoint_if_cancelled()
         if self.error is not None:
             raise self.error
@@ -37,6 +44,7 @@ def is_running() -> bool:
     return trio.lowlevel.in_trio_task()
 
 
+@trio.lowlevel.enable_ki_protection
 async def run(submit: Callable[[_Reply], None]) -> Any:
     """Hand an operation over with ``submit(reply)`` and wait until it is done."""
     reply = _Reply()
