@@ -1,0 +1,171 @@
+"""Which environments are open in this process: LMDB allows one for each data file."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from localqueue.core import StoreError, renew_after_fork
+from localqueue.lmdb import _files
+from localqueue.lmdb._environment import Gone, SharedEnvironment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from localqueue.lmdb._rows import Rows
+
+T = TypeVar("T")
+
+# A fork waits so long for the operations of other threads. They take milliseconds, unless the
+# writer of another process is stopped.
+_FORK_SECONDS = 5.0
+
+
+class _Environments:
+    """The open environments of this process by what identifies their data files."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._open: dict[tuple[int, int], SharedEnvironment] = {}
+        # What the garbage collector found. It may come while any lock is held, so it takes none.
+        self._abandoned: deque[SharedEnvironment] = deque()
+        self._held_for_fork: list[threading.RLock] = []
+        if hasattr(os, "register_at_fork"):  # not on Windows
+            os.register_at_fork(
+                before=self._before_fork,
+                after_in_parent=self._after_fork_in_parent,
+                after_in_child=self._after_fork_in_child,
+            )
+
+    def acquire(self, path: str, map_size: int) -> SharedEnvironment:
+        """The environment at ``path``, for one more store."""
+        with self._lock:
+            self._release_abandoned()
+            shared = self._find(path)
+            if shared is None:
+                shared = SharedEnvironment(path, map_size)
+                known = _files.identity(path)
+                if known is not None:
+                    self._open[known] = shared
+            shared.holders += 1
+            return shared
+
+    def release(self, shared: SharedEnvironment) -> None:
+        """Give it back; the last one closes it."""
+        with self._lock:
+            self._release_abandoned()
+            self._release(shared)
+
+    def abandon(self, shared: SharedEnvironment) -> None:
+        """As :meth:`release`, at the next occasion."""
+        self._abandoned.append(shared)
+
+    def _find(self, path: str) -> SharedEnvironment | None:
+        known = _files.identity(path)
+        shared = None if known is None else self._open.get(known)
+        return shared if shared is not None and shared.usable else None
+
+    def _release(self, shared: SharedEnvironment) -> None:
+        shared.holders -= 1
+        if shared.holders <= 0:
+            shared.close()
+            for known in [one for one, other in self._open.items() if other is shared]:
+                del self._open[known]
+
+    def _release_abandoned(self) -> None:
+        while self._abandoned:
+            self._release(self._abandoned.popleft())
+
+    def _before_fork(self) -> None:
+        deadline = time.monotonic() + _FORK_SECONDS
+        self._held_for_fork = []
+        for lock in (self._lock, *(shared.lock for shared in list(self._open.values()))):
+            if lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
+                self._held_for_fork.append(lock)
+
+    def _after_fork_in_parent(self) -> None:
+        held, self._held_for_fork = self._held_for_fork, []
+        for lock in held:
+            lock.release()
+
+    def _after_fork_in_child(self) -> None:
+        held, self._held_for_fork = self._held_for_fork, []
+        inherited, self._open = list(self._open.values()), {}
+        self._lock = threading.RLock()
+        self._abandoned.clear()
+        for shared in inherited:
+            shared.leave_to_parent(quiet=shared.lock in held)
+
+
+environments = _Environments()
+
+
+class Handle:
+    """One store's hold on the environment at ``path``, which is opened at the first use."""
+
+    def __init__(self, path: str | os.PathLike[str], *, map_size: int, power_safe: bool) -> None:
+        # Absolute from the start, so that a later chdir() does not move the store.
+        self.path = os.path.abspath(path)
+        self._map_size = map_size
+        self._power_safe = power_safe
+        self._closed = False
+        self._shared: SharedEnvironment | None = None
+        self._finalizer: weakref.finalize[..., Any] | None = None
+        self._lock = threading.Lock()
+        renew_after_fork(self)
+
+    def read(self, work: Callable[[Rows], T]) -> T:
+        """Run ``work`` on one snapshot."""
+        return self._run(lambda shared: shared.run(work, write=False))
+
+    def write(self, work: Callable[[Rows], T]) -> T:
+        """Run ``work`` in one write transaction."""
+        return self._run(lambda shared: shared.run(work, write=True, sync=self._power_safe))
+
+    def close(self) -> None:
+        """Let go of the environment for good."""
+        with self._lock:
+            self._closed = True
+            self._let_go()
+
+    def renew_after_fork(self) -> None:
+        """In a forked child: forget what the parent opened."""
+        self._lock = threading.Lock()
+        self._shared = None
+        if self._finalizer is not None:
+            self._finalizer.detach()
+            self._finalizer = None
+
+    def _run(self, action: Callable[[SharedEnvironment], T]) -> T:
+        while True:
+            try:
+                return action(self._hold())
+            except Gone:  # closed after a failure of another thread or store, or by close()
+                continue
+
+    def _hold(self) -> SharedEnvironment:
+        shared = self._shared
+        if shared is not None and shared.usable:
+            return shared
+        with self._lock:
+            if self._closed:
+                raise StoreError(self.path, "was closed", "open a new store")
+            if self._shared is None or not self._shared.usable:
+                self._let_go()
+                self._shared = environments.acquire(self.path, self._map_size)
+                self._finalizer = weakref.finalize(self, environments.abandon, self._shared)
+                # An interpreter that ends takes its environments with it.
+                self._finalizer.atexit = False
+            return self._shared
+
+    def _let_go(self) -> None:
+        shared, self._shared = self._shared, None
+        if self._finalizer is not None:
+            self._finalizer.detach()
+            self._finalizer = None
+        if shared is not None:
+            environments.release(shared)
