@@ -118,7 +118,9 @@ class Caller:
 
     def end(self, error: Exception) -> None:
         expected = ConnectionError | ValueError | PersistentRetryExhausted
-        self.witness.write(end=type(error).__name__, is_expected=isinstance(error, expected))
+        self.witness.write(
+            end=f"{type(error).__name__}: {error}", is_expected=isinstance(error, expected)
+        )
 
 
 def take_part(worker: int, mode: str, plan: list[Round], barrier: Any) -> None:

@@ -65,11 +65,12 @@ def _create(path: str) -> None:
 
 
 def _check_existing(path: str) -> None:
+    # The log first: whoever is making the file just now writes into that before.
+    logged = size(f"{path}-wal") > 0
     found = os.stat(path)
     if not stat.S_ISREG(found.st_mode):
         kind = "a folder" if stat.S_ISDIR(found.st_mode) else "not a regular file"
         raise StoreError(path, f"is {kind}", "name a file")
-    logged = size(f"{path}-wal") > 0
     # SQLite deletes the log of an empty database: what the log holds would be lost without a word.
     if found.st_size == 0 and logged:
         raise StoreCorruptError(path, "is empty although its write-ahead log is not")
