@@ -23,7 +23,7 @@ NEWER = """
     PRAGMA user_version = 1;
 """
 FORMATS = pytest.mark.parametrize("newer", [False, True], ids=["0.1 to 0.3", "0.4 and 0.5"])
-MANY = 60_000
+MANY = 30_000
 
 Row = tuple[str, dict[str, Any]]
 
