@@ -130,6 +130,7 @@ class Kills(StoreContract):
     ) -> None:
         operation, prepare = SITUATIONS[situation]
         with Child("die", store_url) as child:
+            store.delete(KEY)  # as before each kill; the first use of a store may make its files
             prepare(store)
             lines = child.ask(operation, 0)
             assert child.hear() == 0
