@@ -3,9 +3,11 @@
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
+import localqueue.core
 from localqueue.core import (
     MemoryAttemptStore,
     StoreError,
@@ -106,33 +108,29 @@ def test_an_unknown_scheme_is_refused_with_the_known_ones():
         open_attempt_store("nosuch:///x")
 
 
-ALONE = """
-import sys
-sys.path[:] = [path for path in sys.path if not path.endswith("site-packages")] + [{core!r}]
-import localqueue.core
-{code}
-"""
-
-
-def core_alone(code):
+@pytest.fixture
+def core_alone(tmp_path):
     """Run code where the core is the only thing that is installed."""
-    import localqueue.core
+    (tmp_path / "localqueue").mkdir()
+    (tmp_path / "localqueue" / "core").symlink_to(Path(localqueue.core.__file__).parent)
+    head = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\nimport localqueue.core\n"
 
-    core = localqueue.core.__file__.rpartition("/localqueue/")[0]
-    program = ALONE.format(core=core, code=textwrap.dedent(code))
-    return subprocess.run(
-        [sys.executable, "-I", "-S", "-c", program],
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    ).stdout
+    def run(code):
+        return subprocess.run(
+            [sys.executable, "-I", "-S", "-c", head + textwrap.dedent(code)],
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        ).stdout
+
+    return run
 
 
 @pytest.mark.parametrize(
     ("scheme", "distribution"), [("sqlite", "localqueue-sqlite"), ("lmdb", "localqueue-lmdb")]
 )
-def test_a_store_of_ours_that_is_not_installed_is_named(scheme, distribution):
+def test_a_store_of_ours_that_is_not_installed_is_named(core_alone, scheme, distribution):
     said = core_alone(
         f"""
         try:
@@ -145,7 +143,7 @@ def test_a_store_of_ours_that_is_not_installed_is_named(scheme, distribution):
     assert f"install {distribution}>=2" in said
 
 
-def test_the_core_imports_nothing_outside_the_standard_library():
+def test_the_core_imports_nothing_outside_the_standard_library(core_alone):
     said = core_alone(
         """
         foreign = {name.partition(".")[0] for name in sys.modules} - sys.stdlib_module_names

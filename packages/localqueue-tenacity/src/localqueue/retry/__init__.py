@@ -17,6 +17,7 @@ from localqueue.core import (
     key_from_attr,
 )
 from localqueue.core import StoreLockedError as AttemptStoreLockedError
+from localqueue.retry import _lazy
 from localqueue.retry._async import PersistentAsyncRetrying
 from localqueue.retry._decorators import persistent_async_retry, persistent_retry
 from localqueue.retry._defaults import (
@@ -31,7 +32,6 @@ from localqueue.retry._errors import (
     SharedKeyWarning,
 )
 from localqueue.retry._hooks import AttemptEvent, set_hooks
-from localqueue.retry._lazy import load_store_class
 from localqueue.retry._state import PersistentRetryCallState
 from localqueue.retry._sync import PersistentRetrying
 from localqueue.retry._version import __version__
@@ -73,4 +73,4 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    return load_store_class(name)
+    return _lazy.load_store_class(name)
