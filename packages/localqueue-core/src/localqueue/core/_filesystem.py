@@ -16,7 +16,13 @@ _REMOTE = frozenset(
         "ceph",
         "cifs",
         "coda",
+        "beegfs",
+        "fuse.gcsfuse",
+        "fuse.grpcfuse",
+        "fuse.rclone",
+        "fuse.s3fs",
         "fuse.sshfs",
+        "fuse.vmhgfs-fuse",
         "glusterfs",
         "lustre",
         "ncpfs",
@@ -24,6 +30,7 @@ _REMOTE = frozenset(
         "nfs4",
         "smb3",
         "smbfs",
+        "vboxsf",
         "virtiofs",
     ]
 )
@@ -57,7 +64,9 @@ def refuse_network_filesystem(path: str, folder: str) -> None:
     """
     try:
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
-            kind = filesystem_type(mounts.read(), os.stat(folder).st_dev)
+            # A link may lead from a local folder to a file that is not.
+            target = path if os.path.exists(path) else folder
+            kind = filesystem_type(mounts.read(), os.stat(target).st_dev)
     except OSError:
         return
     if kind in _REMOTE:

@@ -13,6 +13,7 @@ from localqueue.sqlite._database import Database
 if TYPE_CHECKING:
     import os
     import sqlite3
+    from collections.abc import Sequence
     from types import TracebackType
     from typing import Self
 
@@ -135,15 +136,15 @@ class SQLiteAttemptStore:
         """See :meth:`localqueue.core.AttemptStore.settle`."""
 
         def work(connection: sqlite3.Connection) -> RetryRecord | None:
-            row = connection.execute(_SELECT_COUNTED, (key,)).fetchone()
-            record = None if row is None else _record(row[:-1])
+            *row, newest = connection.execute(_SELECT_COUNTED, (key,)).fetchone() or (None,)
+            record = _record(row) if row else None
             if not transitions.is_running(record, budget):
                 return None
             record = transitions.failed(
                 record, failure, next_attempt_at=next_attempt_at, exhausted=exhausted
             )
             connection.execute(_UPDATE, (*_values(record), key))
-            number = (row[-1] or 0) + 1
+            number = (newest or 0) + 1
             connection.execute(
                 _ADD_FAILURE,
                 (
@@ -268,7 +269,7 @@ def _find(connection: sqlite3.Connection, key: str) -> RetryRecord | None:
     return None if row is None else _record(row)
 
 
-def _record(row: tuple[Any, ...]) -> RetryRecord:
+def _record(row: Sequence[Any]) -> RetryRecord:
     attempts, first_attempt_at, exhausted, *rest = row
     return RetryRecord(attempts, first_attempt_at, exhausted == 1, *rest)
 

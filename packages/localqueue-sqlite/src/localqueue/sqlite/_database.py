@@ -66,9 +66,7 @@ class Database:
 
     def read(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
         """All rows of one SELECT; no cursor stays open."""
-        with self.lock:
-            connection = self._open()
-            return self.patiently(lambda: connection.execute(sql, parameters).fetchall())
+        return self._use(lambda connection: connection.execute(sql, parameters).fetchall())
 
     def write(self, sql: str, parameters: Parameters = ()) -> int:
         """Run one statement as its own transaction; returns how many rows it changed.
@@ -76,31 +74,26 @@ class Database:
         The statement begins and commits inside one call into SQLite, where no signal handler can
         come between.
         """
-        with self.lock:
-            connection = self._open()
-            return self.patiently(lambda: connection.execute(sql, parameters).rowcount)
+        return self._use(lambda connection: connection.execute(sql, parameters).rowcount)
 
     def transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run ``work`` in one write transaction."""
-        with self.lock:
-            return self.transact_on(self._open(), work)
+        """Run ``work`` in one write transaction; again from its start if another one hinders it."""
+        return self._use(lambda connection: _in_transaction(connection, work))
 
     def transact_on(
         self, connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]
     ) -> T:
         """Run ``work`` in one write transaction of ``connection``, which this thread owns."""
-        try:
-            # Inside the try: a signal may be delivered right after BEGIN has returned.
-            self.patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
-            result = work(connection)
-            connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            _roll_back(connection)
-            raise as_store_error(error, self.path) from error
-        except BaseException:
-            _roll_back(connection)
-            raise
-        return result
+        return self.patiently(lambda: _in_transaction(connection, work))
+
+    def _use(self, action: Callable[[sqlite3.Connection], T]) -> T:
+        # The thread lock is free between two attempts: a thread that waits for another process
+        # holds up neither the reads of its siblings nor a fork, and their timeouts do not add up.
+        def attempt() -> T:
+            with self.lock:
+                return action(self._open())
+
+        return self.patiently(attempt)
 
     def patiently(self, action: Callable[[], T]) -> T:
         """Run ``action`` until no other connection is in the way, or the timeout is over."""
@@ -214,6 +207,18 @@ def _check_seconds(timeout: object) -> None:
         raise TypeError(f"timeout must be a number of seconds, not {timeout!r}")
     if not 0 <= timeout < math.inf:
         raise ValueError(f"timeout must be 0 or more seconds, not {timeout!r}")
+
+
+def _in_transaction(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+    try:
+        # Inside the try: a signal may be delivered right after BEGIN has returned.
+        connection.execute("BEGIN IMMEDIATE")
+        result = work(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        _roll_back(connection)
+        raise
+    return result
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:

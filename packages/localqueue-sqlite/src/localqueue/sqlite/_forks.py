@@ -31,7 +31,8 @@ class _Forks:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._known: weakref.WeakSet[_Connected] = weakref.WeakSet()
-        self._held: list[threading.Lock] = []
+        # What this thread holds: another one may be forking, too.
+        self._held = threading.local()
         if hasattr(os, "register_at_fork"):  # not on Windows
             os.register_at_fork(
                 before=self._before,
@@ -54,12 +55,13 @@ class _Forks:
     def _hold(self, lock: threading.Lock, deadline: float) -> bool:
         held = lock.acquire(timeout=max(0.0, deadline - time.monotonic()))
         if held:
-            self._held.append(lock)
+            self._held.__dict__.setdefault("locks", []).append(lock)
         return held
 
     def _release(self) -> None:
-        while self._held:
-            self._held.pop().release()
+        locks: list[threading.Lock] = self._held.__dict__.pop("locks", [])
+        for lock in reversed(locks):
+            lock.release()
 
     def _after_in_child(self) -> None:
         self._release()

@@ -13,11 +13,19 @@ if TYPE_CHECKING:
     import sqlite3
 
 
+_VERSION_AND_OTHERS = r"""
+    SELECT user_version, (
+        SELECT count(*) FROM sqlite_master
+        WHERE tbl_name != 'retry_records' AND name NOT LIKE 'sqlite\_%' ESCAPE '\'
+    ) FROM pragma_user_version
+"""
+
+
 def is_attempt_store(connection: sqlite3.Connection) -> bool:
-    """Whether the file holds the table of localqueue 0.x and no newer format's number."""
+    """Whether the file holds the table of localqueue 0.x, nothing else, and no newer number."""
     columns = {row[1] for row in connection.execute("PRAGMA table_info(retry_records)")}
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    return {"key", "record_json"} <= columns and version in (0, 1)
+    version, others = connection.execute(_VERSION_AND_OTHERS).fetchone()
+    return {"key", "record_json"} <= columns and version in (0, 1) and others == 0
 
 
 def move_records(connection: sqlite3.Connection, path: str) -> None:

@@ -66,10 +66,9 @@ def prepare(database: Database, connection: sqlite3.Connection) -> None:
 
     Raises StoreVersionError, and changes nothing, for a newer file or another program's.
     """
-    current = check(database, connection)
-    database.use_wal(connection)
-    if not current:
+    if not check(database, connection):
         database.transact_on(connection, lambda _: _create(connection, database.path))
+    database.use_wal(connection)  # last, so that a file that is refused stays as it was
 
 
 def check(database: Database, connection: sqlite3.Connection) -> bool:
@@ -87,11 +86,12 @@ def _look(connection: sqlite3.Connection, path: str) -> bool:
 
 def _is_current(connection: sqlite3.Connection, path: str) -> bool:
     application, version, tables = connection.execute(_IDENTITY).fetchone()
-    if application == APPLICATION_ID:
-        if version > VERSION:
-            raise StoreVersionError(path, f"was written by a newer localqueue (format {version})")
+    if application == APPLICATION_ID and version > VERSION:
+        raise StoreVersionError(path, f"was written by a newer localqueue (format {version})")
+    if application == APPLICATION_ID and version == VERSION:
         return True
-    if application == 0 and (tables == 0 or _legacy.is_attempt_store(connection)):
+    is_blank = application == version == tables == 0
+    if is_blank or (application == 0 and _legacy.is_attempt_store(connection)):
         return False
     raise StoreVersionError(
         path, "is another program's database", "name a file of its own for the store"
@@ -102,9 +102,10 @@ def _create(connection: sqlite3.Connection, path: str) -> None:
     # Another process may have been faster while this one waited for the transaction.
     if _is_current(connection, path):
         return
+    is_old = _legacy.is_attempt_store(connection)
     for statement in _TABLES:
         connection.execute(statement)
-    if _legacy.is_attempt_store(connection):
+    if is_old:
         _legacy.move_records(connection, path)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {VERSION}")
