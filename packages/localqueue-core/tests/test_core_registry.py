@@ -140,7 +140,7 @@ def test_a_store_of_ours_that_is_not_installed_is_named(core_alone, scheme, dist
         """
     )
     assert said.startswith(f"localqueue.{scheme} ")
-    assert f"install {distribution}>=2" in said
+    assert f"install '{distribution}>=2'" in said
 
 
 def test_the_core_imports_nothing_outside_the_standard_library(core_alone):

@@ -82,7 +82,7 @@ def test_a_default_store_without_sqlite_says_what_to_install(alone, use):
         """
     )
     assert said.startswith("localqueue.sqlite | ")
-    assert "install localqueue-sqlite>=2" in said
+    assert "install 'localqueue-sqlite>=2'" in said
 
 
 @pytest.mark.parametrize(

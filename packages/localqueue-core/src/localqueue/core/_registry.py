@@ -64,8 +64,11 @@ def _find(scheme: str) -> EntryPoint:
             return entry
     if scheme in _DISTRIBUTIONS:
         raise ImportError(
-            f"the {scheme!r} store is not installed; install {_DISTRIBUTIONS[scheme]}>=2",
+            f"the {scheme!r} store is not installed; install '{_DISTRIBUTIONS[scheme]}>=2'",
             name=f"localqueue.{scheme}",
         )
     schemes = ", ".join(sorted({entry.name for entry in known}))
-    raise ValueError(f"no store is known for the scheme {scheme!r}; installed are: {schemes}")
+    raise ValueError(
+        f"no store is known for the scheme {scheme!r}; installed are: {schemes}; "
+        "correct the URL, or install the distribution that ships the store"
+    )
