@@ -2,13 +2,10 @@
 
 import email.message
 import email.parser
-import os
 import re
-import shutil
-import subprocess
-import sys
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,28 +19,8 @@ LEAVES = {
 }
 NAMES = sorted(LEAVES)
 
-
-def run(*command: str | Path) -> str:
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def uv() -> str:
-    found = os.environ.get("UV") or shutil.which("uv")
-    assert found is not None, "run the tests with uv run, or with tools/run.py"
-    return found
-
-
-@pytest.fixture(scope="module")
-def dist(uv: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the built distributions: LOCALQUEUE_DIST when CI has built them already."""
-    if built := os.environ.get("LOCALQUEUE_DIST"):
-        return Path(built)
-    folder = tmp_path_factory.mktemp("dist")
-    run(uv, "build", "--quiet", "--all-packages", "--no-sources", "--out-dir", folder)
-    return folder
+RunCommand = Callable[..., str]
+MakeEnvironment = Callable[..., Path]
 
 
 def wheel_of(dist: Path, name: str) -> Path:
@@ -136,19 +113,13 @@ def test_sdist_has_the_tests_of_its_package(dist: Path, name: str) -> None:
 
 
 def test_core_and_tenacity_alone_are_enough_for_the_retry_layer(
-    uv: str, dist: Path, tmp_path: Path
+    uv: str, dist: Path, tmp_path: Path, run_command: RunCommand, make_environment: MakeEnvironment
 ) -> None:
-    environment = tmp_path / "environment"
-    run(uv, "venv", "--quiet", "--no-config", "--python", sys.executable, environment)
-    python = environment / ("Scripts" if os.name == "nt" else "bin") / "python"
-    install = [uv, "pip", "install", "--quiet", "--no-config", "--python", python]
-    (pin,) = re.findall(r"(?m)^tenacity==\S+", (ROOT / "requirements.lock").read_text("utf-8"))
-    run(*install, pin)
     wheels = [wheel_of(dist, name) for name in ("localqueue-core", "localqueue-tenacity")]
-    run(*install, "--no-index", *wheels)
+    python = make_environment(tmp_path / "environment", wheels, ["tenacity"])
 
-    run(python, "-I", "-W", "error", "-c", "import localqueue.retry")
+    run_command(python, "-I", "-W", "error", "-c", "import localqueue.retry")
 
-    listed = run(uv, "pip", "list", "--no-config", "--format=freeze", "--python", python)
+    listed = run_command(uv, "pip", "list", "--no-config", "--format=freeze", "--python", python)
     names = {line.split("==")[0] for line in listed.splitlines()}
     assert names == {"localqueue-core", "localqueue-tenacity", "tenacity"}
