@@ -192,4 +192,5 @@ def _described(place: str) -> str:
 
 
 def _print_text(text: str) -> None:
-    click.echo(visible(text) if is_terminal(sys.stdout) else text)
+    # With a colour, click leaves the text as it is.
+    click.echo(visible(text) if is_terminal(sys.stdout) else text, color=True)

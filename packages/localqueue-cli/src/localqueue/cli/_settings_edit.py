@@ -136,6 +136,7 @@ def _locked(path: Path) -> Iterator[str]:
     """Keep other processes from changing the file; gives the path behind all symlinks."""
     from localqueue.core import make_folders
 
+    read_text(path)  # beside what is no file, such as a device, nothing is made
     target = os.path.realpath(path)
     folder, name = os.path.split(target)
     make_folders(folder)

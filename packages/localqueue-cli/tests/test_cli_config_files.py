@@ -1,0 +1,438 @@
+"""The settings file: comments, links and permissions stay; damage is named; nothing is lost."""
+
+import ctypes
+import fcntl
+import os
+import random
+import resource
+import signal
+import stat
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+NAMES = [
+    "store_path",
+    "retry_store_path",
+    "dead_letter_ttl_seconds",
+    "retry_record_ttl_seconds",
+]
+AGES = NAMES[2:]
+NOBODY = 65534
+WRITER = Path(__file__).parent / "programs" / "cli_settings_writer.py"
+
+COMMENTED = """\
+# Mine.
+dead_letter_ttl_seconds = 1 # a day, soon
+
+# Another.
+retry_record_ttl_seconds = 2
+# The end.
+"""
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def file(env: dict[str, str]) -> Path:
+    file = Path(env["HOME"]) / ".config" / "localqueue" / "config.toml"
+    file.parent.mkdir(parents=True)
+    return file
+
+
+def write(file: Path, text: str) -> None:
+    file.write_bytes(text.encode())
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+def drop_privileges() -> None:
+    """In the child that is to be the program: permissions hold for root, too."""
+    if os.geteuid() == 0:
+        override, read_search, drop = 1, 2, 24  # of linux/capability.h and linux/prctl.h
+        libc = ctypes.CDLL(None)
+        assert libc.prctl(drop, override, 0, 0, 0) == 0
+        assert libc.prctl(drop, read_search, 0, 0, 0) == 0
+
+
+# --- what a change leaves as it was -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("before", "after"), [
+    (COMMENTED, COMMENTED.replace(" = 2", " = 60")),
+    ("# only a comment", "# only a comment\nretry_record_ttl_seconds = 60\n"),
+    ("", "retry_record_ttl_seconds = 60\n"),
+    ("store_path = '/a'", "store_path = '/a'\nretry_record_ttl_seconds = 60\n"),
+    ("store_path = '/a' # x\r\n", "store_path = '/a' # x\r\nretry_record_ttl_seconds = 60\n"),
+    ("\"retry_record_ttl_seconds\" = 1_0\n", "\"retry_record_ttl_seconds\" = 60\n"),
+    ("# x\n[other]\na = 1\n", "# x\nretry_record_ttl_seconds = 60\n\n[other]\na = 1\n"),
+    ("\ufeff# with a mark\n", "# with a mark\nretry_record_ttl_seconds = 60\n"),
+])  # fmt: skip
+def test_comments_and_all_else_stay(localqueue: Run, file: Path, before: str, after: str) -> None:
+    write(file, before)
+    assert localqueue("config", "set", "retry_record_ttl_seconds", "60").returncode == 0
+    assert file.read_bytes().decode() == after
+
+
+def test_unset_takes_out_one_line(localqueue: Run, file: Path) -> None:
+    write(file, COMMENTED)
+    assert localqueue("config", "unset", "dead_letter_ttl_seconds").returncode == 0
+    assert file.read_text() == COMMENTED.replace("dead_letter_ttl_seconds = 1 # a day, soon\n", "")
+
+
+def test_a_change_that_changes_nothing_leaves_the_file_alone(localqueue: Run, file: Path) -> None:
+    write(file, COMMENTED)
+    before = file.stat()
+    assert localqueue("config", "set", "retry_record_ttl_seconds", "2").returncode == 0
+    assert localqueue("config", "unset", "store_path").returncode == 0
+    after = file.stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_what_is_no_setting_can_be_taken_out(localqueue: Run, file: Path) -> None:
+    write(file, "retry_store_pth = '/x'\nstore_path = '/y'\n")
+    assert localqueue("config", "get", "store_path").returncode == 1
+    assert localqueue("config", "unset", "retry_store_pth").returncode == 0
+    assert file.read_text() == "store_path = '/y'\n"
+    assert localqueue("config", "get", "store_path").stdout == "/y\n"
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022])
+def test_a_changed_file_is_its_owners_alone(localqueue: Run, file: Path, umask: int) -> None:
+    write(file, COMMENTED)
+    owner = NOBODY if os.geteuid() == 0 else os.geteuid()
+    os.chown(file, owner, -1)
+    assert localqueue("config", "set", "store_path", "/x", umask=umask).returncode == 0
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert file.stat().st_uid == owner
+    assert names_in(file.parent) == ["config.toml"]
+
+
+def test_a_linked_file_stays_a_link(localqueue: Run, file: Path, tmp_path: Path) -> None:
+    real = tmp_path / "dotfiles" / "mine.toml"
+    real.parent.mkdir()
+    write(real, COMMENTED)
+    middle = tmp_path / "middle.toml"
+    middle.symlink_to("dotfiles/mine.toml")
+    file.symlink_to(middle)
+    assert localqueue("config", "set", "store_path", "/x").returncode == 0
+    assert file.readlink() == middle
+    assert middle.readlink() == Path("dotfiles/mine.toml")
+    assert real.read_text() == COMMENTED + 'store_path = "/x"\n'
+    assert names_in(real.parent) == ["mine.toml"]
+    assert names_in(file.parent) == ["config.toml"]
+
+
+def test_a_link_to_nothing_is_given_its_file(localqueue: Run, file: Path, tmp_path: Path) -> None:
+    file.symlink_to(tmp_path / "new" / "mine.toml")
+    assert localqueue("config", "show").returncode == 0
+    assert localqueue("config", "init").returncode == 0
+    assert file.is_symlink()
+    assert names_in(tmp_path / "new") == ["mine.toml"]
+
+
+# --- a file that cannot be used -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("text", "line", "problem"), [
+    ("store_path = \n", 1, "is not valid TOML: Invalid value"),
+    ("# x\n\nstore_path = '/a'\nstore_path = '/b'\n", 4, "is not valid TOML: Cannot overwrite a value"),
+    ("store_path = '''/a\n\n", 3, "is not valid TOML: Expected \"'''\""),
+    ("a = 1\nb = \x1b[31m\n", 2, "is not valid TOML: Invalid value"),
+    ("# x\nretry_store_pth = '/a'\n", 2, "there is no setting 'retry_store_pth'; did you mean 'retry_store_path'?"),
+    ("[\"\\u001b]0;x\"]\n", None, r"there is no setting '\x1b]0;x'"),
+    ("\n\n[tables]\n", 3, "there is no setting 'tables'"),
+    ("retry_record_ttl_seconds = -1\n", 1, "retry_record_ttl_seconds must be 0 or more seconds, not -1"),
+    ("retry_record_ttl_seconds = inf\n", 1, "retry_record_ttl_seconds must be 0 or more seconds, not inf"),
+    ("retry_record_ttl_seconds = nan\n", 1, "retry_record_ttl_seconds must be 0 or more seconds, not nan"),
+    ("retry_record_ttl_seconds = true\n", 1, "retry_record_ttl_seconds must be a number of seconds, not True"),
+    ("\nretry_record_ttl_seconds = '7d'\n", 2, "retry_record_ttl_seconds must be a number of seconds, not '7d'"),
+    ("store_path = 1\n", 1, "store_path must be the path of a file, not 1"),
+    ("store_path = \"/a\\u0000\"\n", 1, r"store_path must be the path of a file, not '/a\x00'"),
+    ("store_path = 'a/b'\n", 1, "store_path must be an absolute path, not 'a/b'"),
+    ("store_path = 'sqlite:///a'\n", 1, "store_path must be the path of a SQLite file and no URL"),
+    (f"a = {'[' * 5000}", None, "is not valid TOML: it is nested too deeply"),
+    (f"a = {'9' * 5000}", None, "is not valid TOML: "),
+])  # fmt: skip
+def test_a_broken_file_is_named_with_its_line(
+    localqueue: Run, file: Path, text: str, line: int | None, problem: str
+) -> None:
+    write(file, text)
+    shown = localqueue("config", "show")
+    place = f"{file}" if line is None else f"{file}, line {line}"
+    assert (shown.returncode, shown.stdout) == (1, "")
+    assert shown.stderr.startswith(f"localqueue: {place}: {problem}")
+    assert shown.stderr.count("\n") == 1
+    assert file.read_bytes() == text.encode()
+
+
+def test_a_file_that_is_not_utf_8_is_named_with_its_line(localqueue: Run, file: Path) -> None:
+    file.write_bytes(b"# x\nstore_path = '/\xff'\n")
+    for command in (["show"], ["get", "store_path"], ["set", "store_path", "/x"], ["init"]):
+        done = localqueue("config", *command)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == f"localqueue: {file}, line 2: is not UTF-8 text\n"
+
+
+@pytest.mark.parametrize("arguments", [
+    ["--version"], ["--help"], ["config", "--help"], ["config", "set", "--help"], ["config", "path"],
+    ["retry", "--help"], ["doctor", "--help"], ["retry", "list", "--store", "memory:", "--help"],
+])  # fmt: skip
+def test_a_broken_file_stops_nothing_that_does_not_need_it(
+    localqueue: Run, file: Path, arguments: list[str]
+) -> None:
+    whole = localqueue(*arguments)
+    write(file, "broken\n")
+    done = localqueue(*arguments)
+    assert (done.returncode, done.stdout, done.stderr) == (0, whole.stdout, "")
+
+
+def test_a_file_that_is_no_toml_is_not_changed(localqueue: Run, file: Path) -> None:
+    write(file, "# mine\nbroken\n")
+    for command in (["set", "store_path", "/x"], ["unset", "store_path"], ["unset", "broken"]):
+        done = localqueue("config", *command)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith(f"localqueue: {file}, line 2: is not valid TOML: ")
+    assert file.read_text() == "# mine\nbroken\n"
+    assert names_in(file.parent) == ["config.toml"]
+
+
+def make_folder(file: Path) -> None:
+    file.mkdir()
+
+
+def make_pipe(file: Path) -> None:
+    os.mkfifo(file)
+
+
+def make_link_to_a_device(file: Path) -> None:
+    file.symlink_to("/dev/null")
+
+
+def make_loop(file: Path) -> None:
+    file.symlink_to(file.name)
+
+
+def make_unreadable(file: Path) -> None:
+    write(file, COMMENTED)
+    file.chmod(0o000)
+
+
+@pytest.mark.parametrize(("make", "problem"), [
+    (make_folder, "is not a regular file"),
+    (make_pipe, "is not a regular file"),
+    (make_link_to_a_device, "is not a regular file"),
+    (make_loop, "cannot be read (Too many levels of symbolic links)"),
+    (make_unreadable, "cannot be read (Permission denied)"),
+])  # fmt: skip
+def test_what_cannot_be_read_is_named_and_left(
+    localqueue: Run, file: Path, make: Callable[[Path], None], problem: str
+) -> None:
+    make(file)
+    kind = stat.S_IFMT(file.lstat().st_mode)
+    for command in (["show"], ["get", "store_path"], ["set", "store_path", "/x"]):
+        done = localqueue("config", *command, preexec_fn=drop_privileges)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == f"localqueue: {file}: {problem}\n"
+    assert stat.S_IFMT(file.lstat().st_mode) == kind
+    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+
+
+def test_a_folder_that_cannot_be_written_is_named(localqueue: Run, file: Path) -> None:
+    write(file, COMMENTED)
+    file.parent.chmod(0o500)
+    done = localqueue("config", "set", "store_path", "/x", preexec_fn=drop_privileges)
+    file.parent.chmod(0o700)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"localqueue: {file}: cannot be written (Permission denied)\n"
+    assert file.read_text() == COMMENTED
+
+
+def test_a_disk_without_room_keeps_the_old_file(localqueue: Run, file: Path) -> None:
+    write(file, COMMENTED)
+
+    def take_the_room() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
+
+    done = localqueue("config", "set", "store_path", "/x", preexec_fn=take_the_room)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"localqueue: {file}: cannot be written (File too large)\n"
+    assert file.read_text() == COMMENTED
+    assert names_in(file.parent) == ["config.toml"]
+
+
+# --- settings of localqueue 0.x -----------------------------------------------------------------
+
+
+def advice(file: Path) -> str:
+    return (
+        f"{file.with_name('config.yaml')} is of localqueue 0.x and is not read any more:"
+        " give its values to 'localqueue config set', then remove it\n"
+    )
+
+
+def test_old_settings_are_mentioned_once(localqueue: Run, file: Path) -> None:
+    write(file.with_name("config.yaml"), "retry_store_path: /old.sqlite3\n")
+    for command in (["--version"], ["config", "path"], ["config", "--help"]):
+        assert localqueue(*command).stderr == ""
+    assert localqueue("retry", "list").stderr.startswith(advice(file))
+    missing = f"localqueue: {file}: store_path is not set\n"
+    for _ in range(2):
+        assert localqueue("config", "get", "store_path").stderr == missing
+
+
+def test_old_settings_are_mentioned_where_one_looks_for_settings(
+    localqueue: Run, file: Path
+) -> None:
+    write(file.with_name("config.yaml"), "retry_store_path: /old.sqlite3\n")
+    assert advice(file) in localqueue("config", "set", "store_path", "/x").stderr
+    assert "0.x" not in localqueue("config", "get", "store_path").stderr
+    assert localqueue("config", "show").stderr == advice(file)
+    file.unlink()
+    assert advice(file) in localqueue("config", "init").stderr
+
+
+def test_old_settings_beside_new_ones_are_not_in_the_way(localqueue: Run, file: Path) -> None:
+    write(file.with_name("config.yaml"), "retry_store_path: /old.sqlite3\n")
+    write(file, COMMENTED)
+    assert localqueue("config", "get", "dead_letter_ttl_seconds").stderr == ""
+    assert names_in(file.parent) == ["config.toml", "config.yaml"]
+
+
+def test_old_settings_are_mentioned_again_where_nothing_can_be_noted(
+    localqueue: Run, file: Path
+) -> None:
+    write(file.with_name("config.yaml"), "retry_store_path: /old.sqlite3\n")
+    file.parent.chmod(0o500)
+    for _ in range(2):
+        done = localqueue("config", "get", "store_path", preexec_fn=drop_privileges)
+        assert done.stderr.startswith(advice(file))
+    file.parent.chmod(0o700)
+
+
+# --- more than one process ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def writers(file: Path) -> Iterator[Callable[..., list[subprocess.Popen[str]]]]:
+    """Start a writer for each age, both at once, on a file that holds both."""
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(how: str, count: int) -> list[subprocess.Popen[str]]:
+        write(file, "".join(f"# about {name}\n{name} = 0\n" for name in AGES))
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-W", "error", WRITER, how, file, name, str(count)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for name in AGES
+        ]
+        started.extend(processes)
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("\n")
+            process.stdin.flush()
+        return processes
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def undone(processes: list[subprocess.Popen[str]]) -> int:
+    answers = [process.communicate(timeout=60)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    return sum(map(int, answers))
+
+
+def test_two_writers_lose_nothing_of_each_other(writers: Callable[..., Any], file: Path) -> None:
+    assert undone(writers("ours", 100)) == 0
+    assert tomllib.loads(file.read_text()) == dict.fromkeys(AGES, 99)
+    assert [line for line in file.read_text().splitlines() if line.startswith("#")] == [
+        f"# about {name}" for name in AGES
+    ]
+    assert names_in(file.parent) == ["config.toml"]
+
+
+def test_two_writers_without_a_lock_do_lose_something(writers: Callable[..., Any]) -> None:
+    """The positive control."""
+    assert undone(writers("unlocked", 200)) > 0
+
+
+@pytest.mark.parametrize(("how", "count"), [("ours", 60), ("in-place", 300)])
+def test_no_reader_sees_half_a_file(
+    writers: Callable[..., Any], file: Path, how: str, count: int
+) -> None:
+    one, other = writers(how, count)
+    other.kill()
+    other.wait()
+    halves = 0
+    while one.poll() is None:
+        text = file.read_text()
+        halves += "# about retry_record_ttl_seconds" not in text
+    # Whoever writes in place is the positive control.
+    assert (halves == 0) == (how == "ours")
+
+
+def test_a_killed_writer_leaves_a_whole_file_and_is_in_nobodys_way(
+    localqueue: Run, writers: Callable[..., Any], file: Path
+) -> None:
+    chance = random.Random(7)
+    for _ in range(8):
+        processes = writers("ours", 1_000_000)
+        time.sleep(chance.random() / 10)
+        for process in processes:
+            process.kill()
+        for process in processes:
+            process.wait()
+            assert process.returncode == -signal.SIGKILL
+        assert set(tomllib.loads(file.read_text())) == set(AGES)
+    assert localqueue("config", "set", "store_path", "/x").returncode == 0
+    assert names_in(file.parent) == ["config.toml"]
+
+
+def test_what_a_killed_writer_has_left_is_cleared_away(localqueue: Run, file: Path) -> None:
+    write(file, COMMENTED)
+    file.with_name(".config.toml.lock").touch(0o600)
+    file.with_name(".config.toml.new").write_text("half")
+    assert localqueue("config", "set", "store_path", "/x").returncode == 0
+    assert file.read_text() == COMMENTED + 'store_path = "/x"\n'
+    assert names_in(file.parent) == ["config.toml"]
+
+
+def test_commands_at_once_keep_all_settings(
+    start: Callable[..., subprocess.Popen[str]], file: Path
+) -> None:
+    processes = [start("config", "set", name, "7d") for name in AGES]
+    processes += [start("config", "set", name, f"/{name}") for name in NAMES[:2]]
+    assert [process.wait(30) for process in processes] == [0] * 4
+    expected = dict.fromkeys(AGES, 604800) | {name: f"/{name}" for name in NAMES[:2]}
+    assert tomllib.loads(file.read_text()) == expected
+
+
+@pytest.mark.slow
+def test_who_holds_the_lock_for_long_is_not_waited_for_for_ever(
+    localqueue: Run, file: Path
+) -> None:
+    write(file, COMMENTED)
+    with file.with_name(".config.toml.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        done = localqueue("config", "set", "store_path", "/x")
+    assert (done.returncode, done.stdout) == (1, "")
+    expected = f"localqueue: {file}: is being changed by another process; try again\n"
+    assert done.stderr == expected
+    assert file.read_text() == COMMENTED
