@@ -12,7 +12,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 LEAVES = {
+    "localqueue-cli": ["localqueue/cli"],
     "localqueue-core": ["localqueue/core"],
+    "localqueue-lmdb": ["localqueue/lmdb"],
     "localqueue-sqlite": ["localqueue/sqlite"],
     "localqueue-tenacity": ["localqueue/retry"],
     "localqueue": [],

@@ -1,6 +1,7 @@
 """This project on SQLite."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +42,8 @@ def refuse(folder: Path) -> Callable[[int], object]:
         raise ConnectionError(key)
 
     job = _retried(folder, fail, max_tries=1)
-    try:
+    with suppress(ConnectionError):
         job("job:spent")
-    except ConnectionError:
-        pass
     return jobs.calls_of(job, expect=PersistentRetryExhausted)
 
 

@@ -1,11 +1,13 @@
 """localqueue 0.5.0, as it was released: the same idea with load and save."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import jobs
 import measure
+
 from localqueue.retry import (
     PersistentRetryExhausted,
     SQLiteAttemptStore,
@@ -41,10 +43,8 @@ def refuse(folder: Path) -> Callable[[int], object]:
         raise ConnectionError(key)
 
     job = _retried(folder, fail, max_tries=1)
-    try:
+    with suppress(ConnectionError):
         job("job:spent")
-    except ConnectionError:
-        pass
     return jobs.calls_of(job, expect=PersistentRetryExhausted)
 
 
