@@ -36,6 +36,7 @@ _MODULES = (
     "_steps",
     "_threads",
     "_values",
+    "_worker",
 )
 pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in _MODULES))
 

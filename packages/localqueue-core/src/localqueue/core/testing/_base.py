@@ -51,7 +51,7 @@ class StoreContract:
     kills: ClassVar[int] = 20
     """How often a working process is killed, and how often inside each operation."""
 
-    examples: ClassVar[int] = 40
+    examples: ClassVar[int] = 100
     """How many random sequences of operations, and random keys, are tried."""
 
     contract_exceptions: ClassVar[Mapping[str, str]] = MappingProxyType({})

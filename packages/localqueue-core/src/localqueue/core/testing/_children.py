@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from localqueue.core.testing import _worker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from types import TracebackType
 
 PATIENCE_SECONDS = 60.0
@@ -105,7 +105,9 @@ class Child:
 
 
 @contextmanager
-def together(url: str, count: int, work: str, key: str, amount: int) -> Iterator[list[Child]]:
+def together(
+    url: str, count: int, work: str, key: str, amount: int
+) -> Generator[list[Child], None, None]:
     """A number of processes that open the store at the same time and then work."""
     with ExitStack() as stack:
         children = [

@@ -22,7 +22,7 @@ from localqueue.core.testing._steps import KEY, NOW, everything, fail, stored
 from localqueue.core.testing._worker import reserve_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
     from localqueue.core import AttemptStore
 
@@ -30,7 +30,7 @@ _needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system ca
 
 
 @contextmanager
-def _forked(work: Callable[[], object]) -> Iterator[Callable[[], Any]]:
+def _forked(work: Callable[[], object]) -> Generator[Callable[[], Any], None, None]:
     """A forked child that does ``work``; the function waits for what it returned."""
     here, there = os.pipe()
     with warnings.catch_warnings():

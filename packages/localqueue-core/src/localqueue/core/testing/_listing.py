@@ -40,7 +40,9 @@ def all_keys(
         after = keys[-1] if keys else None
         page = store.records(prefix=prefix, state=state, after=after, limit=limit)
         assert len(page) <= limit
-        keys.extend(key for key, _ in page)
+        for key, _ in page:
+            assert not keys or key > keys[-1], "keys that come back would never come to an end"
+            keys.append(key)
         if len(page) < limit:
             return keys
 

@@ -80,6 +80,7 @@ class Outcomes(StoreContract):
         happened = Failure(1, NOW + 1, "jobs.Refused", "no")
         record = store.settle(KEY, happened, budget=reserved.budget, next_attempt_at=NOW + 9)
         expected = transitions.failed(reserved, happened, next_attempt_at=NOW + 9, exhausted=False)
+        assert record is not None
         assert record == expected
         assert record.budget == reserved.budget
         assert everything(store.load(KEY)) == everything(record)

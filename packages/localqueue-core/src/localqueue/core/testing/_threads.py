@@ -144,17 +144,21 @@ class Threads(StoreContract):
         assert sum(removed) == 200
 
     def test_closing_under_working_threads_raises_nothing_else(self, store: AttemptStore) -> None:
-        def fail_for_ever(key: str) -> None:
-            while True:
+        closed = threading.Event()
+
+        def fail_until_closed(key: str) -> None:
+            while not closed.is_set():
                 fail(store, key)
+            fail(store, key)
 
         def work(number: int) -> None:
             if number == 0:
                 for _ in range(20):
                     fail(store)
                 store.close()
+                closed.set()
                 return
             with pytest.raises(StoreError, match="closed"):
-                fail_for_ever(f"job:{number + 1}")
+                fail_until_closed(f"job:{number + 1}")
 
         _in_threads(4, work)

@@ -127,7 +127,7 @@ class Values(StoreContract):
         assert store.records() == []
 
     def test_any_record_comes_back_under_any_key(self, store: AttemptStore) -> None:
-        @settings(max_examples=5 * self.examples, deadline=None)
+        @settings(max_examples=self.examples, deadline=None)
         @given(any_key, any_record)
         def check(key: str, record: RetryRecord) -> None:
             store.save(key, record)
