@@ -113,7 +113,7 @@ def prune(path: Path, records: int, writers: int = 4) -> dict[str, Any]:
 
 
 def _write(path: Path, number: int, done: Path) -> list[float]:
-    waits = []
+    waits: list[float] = []
     with SQLiteAttemptStore(path) as store:
         job = persistent_retry(store=store, key_fn=key_from_argument("key"), max_tries=2)(_nothing)
         while not done.exists():
