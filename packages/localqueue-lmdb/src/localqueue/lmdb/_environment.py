@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import lmdb
 
-from localqueue.core import StoreCorruptError
+from localqueue.core import StoreCorruptError, StoreLockedError
 from localqueue.lmdb import _files, _schema
 from localqueue.lmdb._errors import as_store_error
 from localqueue.lmdb._rows import Rows
@@ -44,7 +44,7 @@ class SharedEnvironment:
         self.path = path
         #: How many stores of this process use it.
         self.holders = 0
-        # Reentrant, so that a fork out of a signal handler does not wait for itself.
+        # Reentrant, so that what a signal handler does here does not wait for ever.
         self.lock = threading.RLock()
         self._busy = False
         self._writes = 0
@@ -72,6 +72,12 @@ class SharedEnvironment:
         Raises Gone where the environment was closed in the meantime.
         """
         with self.lock:
+            if self._busy:
+                raise StoreLockedError(
+                    self.path,
+                    "is in the middle of the operation that a signal or a finalizer interrupted",
+                    "leave the store alone in signal handlers and in __del__",
+                )
 
             def on_rows(transaction: lmdb.Transaction[bytes]) -> T:
                 assert self._tables is not None  # noqa: S101  # __init__ has opened them
@@ -152,7 +158,10 @@ class SharedEnvironment:
             # Straight into "with": a signal that comes before it lets the transaction die at once,
             # where a variable would keep it, and the lock that all processes share, in a traceback.
             with environment.begin(write=write) as transaction:
-                return action(transaction)
+                result = action(transaction)
+                if self._environment is not environment:
+                    raise Gone  # a signal handler forked: the transaction is the parent's
+                return result
         finally:
             self._busy = False
 

@@ -46,6 +46,12 @@ def as_store_error(error: lmdb.Error, path: str) -> StoreError:
         return StoreError(
             path, f"cannot be opened for writing ({error})", "check its owner and permissions"
         )
+    if "already open in this process" in str(error):
+        return StoreError(
+            path,
+            "is open in this process by other means, or was in use while the process was forked",
+            "open it by this library only, and fork while no operation is running",
+        )
     # Releases of lmdb before 3.0 have no error numbers, only the text.
     if _says(error, _NO_ROOM):
         return StoreFullError(

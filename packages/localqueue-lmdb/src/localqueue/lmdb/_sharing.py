@@ -29,17 +29,29 @@ class _Environments:
     """The open environments of this process by what identifies their data files."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._open: dict[tuple[int, int], SharedEnvironment] = {}
-        # What the garbage collector found. It may come while any lock is held, so it takes none.
-        self._abandoned: deque[SharedEnvironment] = deque()
-        self._held_for_fork: list[threading.RLock] = []
+        self._forget()
         if hasattr(os, "register_at_fork"):  # not on Windows
             os.register_at_fork(
                 before=self._before_fork,
                 after_in_parent=self._after_fork_in_parent,
                 after_in_child=self._after_fork_in_child,
             )
+
+    def _forget(self) -> None:
+        self._lock = threading.RLock()
+        self._open: dict[tuple[int, int], SharedEnvironment] = {}
+        # What the garbage collector found. It may come while any lock is held, so it takes none.
+        self._abandoned: deque[SharedEnvironment] = deque()
+        # What each thread that forks has locked, and where the others wait until it has done so:
+        # a lock that many threads ask for may not come to the one that has to have them all.
+        self._held: dict[int, list[threading.RLock]] = {}
+        self._no_fork = threading.Event()
+        self._no_fork.set()
+
+    def wait_for_fork(self) -> None:
+        """Let a thread that is about to fork go first."""
+        if not self._no_fork.is_set() and threading.get_ident() not in self._held:
+            self._no_fork.wait()
 
     def acquire(self, path: str, map_size: int) -> SharedEnvironment:
         """The environment at ``path``, for one more store."""
@@ -82,21 +94,27 @@ class _Environments:
 
     def _before_fork(self) -> None:
         deadline = time.monotonic() + _FORK_SECONDS
-        self._held_for_fork = []
-        for lock in (self._lock, *(shared.lock for shared in list(self._open.values()))):
+        held = self._held[threading.get_ident()] = []
+        self._no_fork.clear()
+
+        def take(lock: threading.RLock) -> None:
             if lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
-                self._held_for_fork.append(lock)
+                held.append(lock)
+
+        take(self._lock)  # first: another thread may be opening an environment
+        for shared in list(self._open.values()):
+            take(shared.lock)
 
     def _after_fork_in_parent(self) -> None:
-        held, self._held_for_fork = self._held_for_fork, []
-        for lock in held:
+        for lock in self._held.pop(threading.get_ident(), []):
             lock.release()
+        if not self._held:
+            self._no_fork.set()
 
     def _after_fork_in_child(self) -> None:
-        held, self._held_for_fork = self._held_for_fork, []
-        inherited, self._open = list(self._open.values()), {}
-        self._lock = threading.RLock()
-        self._abandoned.clear()
+        held = self._held.pop(threading.get_ident(), [])
+        inherited = list(self._open.values())
+        self._forget()
         for shared in inherited:
             shared.leave_to_parent(quiet=shared.lock in held)
 
@@ -142,6 +160,7 @@ class Handle:
 
     def _run(self, action: Callable[[SharedEnvironment], T]) -> T:
         while True:
+            environments.wait_for_fork()
             try:
                 return action(self._hold())
             except Gone:  # closed after a failure of another thread or store, or by close()
