@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping, MutableMapping
@@ -12,6 +11,7 @@ from typing import Any
 import click
 
 from localqueue.cli._errors import CliError, as_cli_error, end_by_signal
+from localqueue.cli._output import silence
 
 _DEBUG = "localqueue.debug"
 
@@ -95,8 +95,7 @@ class Root(Group):
         """Run the chosen command."""
         try:
             result = super().invoke(ctx)
-            if sys.stdout is not None:
-                _flush()
+            _flush()
         except KeyboardInterrupt:
             end_by_signal(signal.SIGINT)
         except (click.ClickException, click.Abort, click.exceptions.Exit):
@@ -106,6 +105,7 @@ class Root(Group):
         except Exception as error:
             if ctx.meta.get(_DEBUG):
                 _print_traceback()
+            _flush()
             raise as_cli_error(error) from error
         else:
             return result
@@ -114,10 +114,10 @@ class Root(Group):
 def _flush() -> None:
     """Write what is left now: at the interpreter's end, a full disk could not be reported."""
     try:
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except OSError as error:
-        # The interpreter will try again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence(sys.stdout)
         raise CliError(f"the output cannot be written: {error.strerror}") from error
 
 

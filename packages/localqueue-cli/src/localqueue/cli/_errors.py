@@ -37,7 +37,8 @@ class CliError(click.ClickException):
 
     def __init__(self, message: str, exit_code: int = FAILED) -> None:
         super().__init__(message)
-        self.exit_code = exit_code
+        # click reads it from the exception, and takes it for a constant of the class.
+        self.__dict__["exit_code"] = exit_code
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the sentence on the standard error."""
@@ -75,5 +76,6 @@ def end_by_signal(number: int) -> None:
             stream.flush()
     if os.name == "posix":
         signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
         os.kill(os.getpid(), number)
     sys.exit(128 + number)

@@ -55,6 +55,28 @@ class DurationType(click.ParamType[float]):
             self.fail(str(error), param, ctx)
 
 
+class WaitType(click.ParamType[tuple[float, float]]):
+    """The first and the longest of waits that double, ``1m..2h``; or one that stays, ``30s``."""
+
+    name = "wait"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, float]:
+        """Parse what was typed."""
+        if isinstance(value, tuple):
+            return value
+        first, dots, longest = value.partition("..")
+        try:
+            shortest = parse_duration(first)
+            wait = (shortest, parse_duration(longest) if dots else shortest)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        if dots and not 0 < wait[0] <= wait[1]:
+            self.fail(f"{value!r} does not grow from its first to its last", param, ctx)
+        return wait
+
+
 class KeyType(click.ParamType[str]):
     """A retry key that a store can hold."""
 
@@ -72,6 +94,7 @@ class KeyType(click.ParamType[str]):
 
 DURATION = DurationType()
 KEY = KeyType()
+WAIT = WaitType()
 
 
 def output_option(function: F) -> F:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TextIO, TypeAlias, TypeVar
 
 import click
 
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     Item: TypeAlias = Mapping[str, Any]
-    Columns: TypeAlias = Mapping[str, Callable[[Item], str]]
+
+T = TypeVar("T")
 
 FORMATS = ("auto", "table", "json", "ndjson")
 _ROWS_OF_A_TABLE = 200
@@ -46,6 +48,14 @@ def note(text: str) -> None:
     click.echo(visible(text), err=True)
 
 
+def silence(stream: TextIO) -> None:
+    """Throw away what is still to be written to a stream that failed.
+
+    The interpreter would try again at its end, and exit with a status of its own.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def chosen_format(output: str) -> str:
     """``table``, ``json`` or ``ndjson``."""
     if output != "auto":
@@ -53,14 +63,29 @@ def chosen_format(output: str) -> str:
     return "table" if is_terminal(sys.stdout) else "json"
 
 
-def print_items(items: Iterable[Item], output: str, columns: Columns) -> int:
+def _as_it_is(item: Any) -> Item:
+    return dict(item)
+
+
+def _plain(_: object) -> None:
+    return None
+
+
+def print_items(
+    items: Iterable[T],
+    output: str,
+    columns: Mapping[str, Callable[[T], str]],
+    as_json: Callable[[T], Item] = _as_it_is,
+    style: Callable[[T], str | None] = _plain,
+) -> int:
     """Print a list, each item as soon as it is there; returns how many there were.
 
     ``columns`` makes the cells of a table out of an item: plain text, which is escaped here.
+    ``style`` gives a row of it one of rich's styles.
     """
     seen = 0
 
-    def counted() -> Iterator[Item]:
+    def counted() -> Iterator[T]:
         nonlocal seen
         for item in items:
             seen += 1
@@ -68,12 +93,12 @@ def print_items(items: Iterable[Item], output: str, columns: Columns) -> int:
 
     match chosen_format(output):
         case "table":
-            _print_tables(counted(), columns)
+            _print_tables(counted(), columns, style)
         case "ndjson":
             for item in counted():
-                click.echo(_json(item))
+                click.echo(_json(as_json(item)))
         case _:
-            _print_array(counted())
+            _print_array(map(as_json, counted()))
     return seen
 
 
@@ -101,14 +126,18 @@ def _print_array(items: Iterable[Item]) -> None:
     click.echo("[]" if before == "[" else "\n]")
 
 
-def _print_tables(items: Iterator[Item], columns: Columns) -> None:
+def _print_tables(
+    items: Iterator[T],
+    columns: Mapping[str, Callable[[T], str]],
+    style: Callable[[T], str | None],
+) -> None:
     # The widths of a table are known when its last row is, so that a long list is several tables.
     while page := list(islice(items, _ROWS_OF_A_TABLE)):
         table = _new_table(show_header=True)
         for name in columns:
             table.add_column(name, overflow="fold")
         for item in page:
-            table.add_row(*(_cell(cell(item)) for cell in columns.values()))
+            table.add_row(*(_cell(cell(item)) for cell in columns.values()), style=style(item))
         _print_table(table)
 
 
