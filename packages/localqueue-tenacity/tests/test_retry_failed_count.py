@@ -141,7 +141,6 @@ def test_the_time_of_the_first_attempt_counts_for_stop_after_delay(store, style)
         time.sleep(0.05)
         raise OSError("busy")
 
-    before = time.time()
     retryer = style.retryer(
         key=KEY, stop=stop_after_delay(0.04), store=store, count="failed", after=after
     )
@@ -150,21 +149,25 @@ def test_the_time_of_the_first_attempt_counts_for_stop_after_delay(store, style)
 
     assert len(seen) == 1
     assert seen[0] >= 0.05
-    assert before <= store.load(KEY).first_attempt_at <= before + 0.04
+    (failure,) = store.history(KEY)
+    assert failure.failed_at - store.load(KEY).first_attempt_at >= 0.05
 
 
-def test_the_time_since_the_start_is_never_negative(store, style, script, clock):
+def test_the_time_since_the_start_is_never_negative(store, style, clock):
     seen = []
 
-    def stop(state):
+    def set_back_and_fail():
         clock.move(-3600)
+        raise OSError("busy")
+
+    def stop(state):
         seen.append(state.seconds_since_start)
         return len(seen) == 3
 
     retryer = style.retryer(key=KEY, stop=stop, store=store, count="failed")
     with pytest.raises(OSError, match="busy"):
-        style.call(retryer, script(*[OSError("busy")] * 3))
-    assert len(seen) >= 3
+        style.call(retryer, set_back_and_fail)
+    assert len(seen) == 3
     assert min(seen) >= 0
 
 
