@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ class _Reply:
 
     def arrived(self) -> None:
         self._ready = True
-        if not self._future.done():
+        # Asking first would not do: Ctrl-C may cancel it between the question and this line.
+        with suppress(asyncio.InvalidStateError):
             self._future.set_result(None)
 
     async def wait(self) -> Any:
