@@ -1,6 +1,5 @@
 """The settings file: comments, links and permissions stay; damage is named; nothing is lost."""
 
-import ctypes
 import fcntl
 import os
 import random
@@ -52,15 +51,6 @@ def write(file: Path, text: str) -> None:
 
 def names_in(folder: Path) -> list[str]:
     return sorted(entry.name for entry in folder.iterdir())
-
-
-def drop_privileges() -> None:
-    """In the child that is to be the program: permissions hold for root, too."""
-    if os.geteuid() == 0:
-        override, read_search, drop = 1, 2, 24  # of linux/capability.h and linux/prctl.h
-        libc = ctypes.CDLL(None)
-        assert libc.prctl(drop, override, 0, 0, 0) == 0
-        assert libc.prctl(drop, read_search, 0, 0, 0) == 0
 
 
 # --- what a change leaves as it was -------------------------------------------------------------
@@ -234,22 +224,28 @@ def make_unreadable(file: Path) -> None:
     (make_unreadable, "cannot be read (Permission denied)"),
 ])  # fmt: skip
 def test_what_cannot_be_read_is_named_and_left(
-    localqueue: Run, file: Path, make: Callable[[Path], None], problem: str
+    localqueue: Run,
+    file: Path,
+    as_user: Callable[[], None],
+    make: Callable[[Path], None],
+    problem: str,
 ) -> None:
     make(file)
     kind = stat.S_IFMT(file.lstat().st_mode)
     for command in (["show"], ["get", "store_path"], ["set", "store_path", "/x"]):
-        done = localqueue("config", *command, preexec_fn=drop_privileges)
+        done = localqueue("config", *command, preexec_fn=as_user)
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr == f"localqueue: {file}: {problem}\n"
     assert stat.S_IFMT(file.lstat().st_mode) == kind
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
 
 
-def test_a_folder_that_cannot_be_written_is_named(localqueue: Run, file: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_named(
+    localqueue: Run, file: Path, as_user: Callable[[], None]
+) -> None:
     write(file, COMMENTED)
     file.parent.chmod(0o500)
-    done = localqueue("config", "set", "store_path", "/x", preexec_fn=drop_privileges)
+    done = localqueue("config", "set", "store_path", "/x", preexec_fn=as_user)
     file.parent.chmod(0o700)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"localqueue: {file}: cannot be written (Permission denied)\n"
@@ -308,12 +304,12 @@ def test_old_settings_beside_new_ones_are_not_in_the_way(localqueue: Run, file: 
 
 
 def test_old_settings_are_mentioned_again_where_nothing_can_be_noted(
-    localqueue: Run, file: Path
+    localqueue: Run, file: Path, as_user: Callable[[], None]
 ) -> None:
     write(file.with_name("config.yaml"), "retry_store_path: /old.sqlite3\n")
     file.parent.chmod(0o500)
     for _ in range(2):
-        done = localqueue("config", "get", "store_path", preexec_fn=drop_privileges)
+        done = localqueue("config", "get", "store_path", preexec_fn=as_user)
         assert done.stderr.startswith(advice(file))
     file.parent.chmod(0o700)
 

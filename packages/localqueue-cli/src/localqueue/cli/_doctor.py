@@ -12,7 +12,7 @@ import click
 from localqueue.cli._commands import Command
 from localqueue.cli._errors import FAILED, as_cli_error
 from localqueue.cli._options import output_option, store_options
-from localqueue.cli._output import note, print_items
+from localqueue.cli._output import chosen_format, note, print_items, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,14 +46,22 @@ def doctor(context: click.Context, output: str, store: str | None, store_path: s
             "check": lambda finding: finding.check,
             "status": lambda finding: finding.status,
             "found": lambda finding: finding.found,
-            "what to do": lambda finding: finding.remedy,
         },
         lambda finding: finding._asdict(),
     )
+    if chosen_format(output) == "table":
+        _print_remedies(findings)
     problems = sum(finding.status == "problem" for finding in findings)
     if problems:
         note(f"{problems} {'problem was' if problems == 1 else 'problems were'} found")
         context.exit(FAILED)
+
+
+def _print_remedies(findings: list[Finding]) -> None:
+    """Outside the table, where no line is folded: a command can be copied."""
+    remedies = [f"  {each.check}: {each.remedy}" for each in findings if each.remedy]
+    if remedies:
+        click.echo("\n".join(["\nWhat to do:", *map(visible, remedies)]))
 
 
 def _examine(store: str | None, store_path: str | None) -> Iterator[Finding]:
@@ -104,8 +112,9 @@ def _versions() -> Finding:
 
 
 def _store(url: str) -> Iterator[Finding]:
-    from localqueue.cli._doctor_places import Finding, look_at_place
+    from localqueue.cli._doctor_places import Finding, look_at_permissions, look_at_place
 
+    _refuse_unknown(url)
     path = _path_of(url)
     if path is None:
         yield Finding("store", "ok", url)
@@ -123,12 +132,27 @@ def _store(url: str) -> Iterator[Finding]:
         return
     yield Finding("store", "ok", path)
     yield from look_at_place(path)
+    before = list(look_at_permissions(path))
     if url.startswith("sqlite:"):
         from localqueue.cli._doctor_sqlite import look_into
 
         yield from look_into(path)
     else:
         yield from _other_store(url)
+    # Again: SQLite makes its helper files with the mode of the store, and mends some of them.
+    after = list(look_at_permissions(path))
+    faults = dict.fromkeys(each for each in before + after if each.status != "ok")
+    yield from faults or after
+
+
+def _refuse_unknown(url: str) -> None:
+    from importlib.metadata import entry_points
+
+    from localqueue.cli._stores import open_attempt_store
+    from localqueue.core import ATTEMPT_STORES
+
+    if not entry_points(group=ATTEMPT_STORES, name=url.partition(":")[0]):
+        open_attempt_store(url, None, create=True)  # makes nothing, and says what to install
 
 
 def _path_of(url: str) -> str | None:

@@ -31,15 +31,45 @@ class Finding(NamedTuple):
 
 
 def look_at_place(path: str) -> Iterator[Finding]:
-    """The findings about the file or folder ``path``, which need not be there."""
+    """The findings about where the file or folder ``path`` lies, or would lie."""
     folder = _nearest_folder(path)
     yield _file_system(path, folder)
     yield _room(folder)
-    if os.path.exists(path):
-        yield from _permissions(path)
-    elif not os.access(folder, os.W_OK | os.X_OK):
+    if not os.path.lexists(path) and not os.access(folder, os.W_OK | os.X_OK):
         found = f"this user cannot write into {folder}"
         yield Finding("permissions", "problem", found, "check its owner and permissions")
+
+
+def look_at_permissions(path: str) -> Iterator[Finding]:
+    """The findings about who may use the store at ``path`` and the files around it."""
+    if not hasattr(os, "geteuid") or not os.path.exists(path):  # Windows keeps no such modes
+        return
+    # A store is a file with helpers beside it, or a folder with files in it.
+    if os.path.isdir(path):
+        folder, files = path, sorted(entry.path for entry in os.scandir(path))
+    else:
+        folder = os.path.dirname(path)
+        files = [f"{path}{end}" for end in ("", "-wal", "-shm")]
+    faults = [fault for file in files for fault in _file_faults(file, os.stat(path).st_uid)]
+    for found, remedy in faults:
+        yield Finding("permissions", "problem", found, remedy)
+    mode = stat.S_IMODE(os.stat(folder).st_mode)
+    if mode & 0o022 and not mode & stat.S_ISVTX:
+        yield Finding(
+            "permissions",
+            "problem",
+            f"others may put files into {folder} (mode {mode:04o})",
+            f"chmod 700 {shell_word(folder)}",
+        )
+    elif mode & 0o077:
+        yield Finding(
+            "permissions",
+            "note",
+            f"others may look into {folder} (mode {mode:04o})",
+            f"chmod 700 {shell_word(folder)}, unless that is meant",
+        )
+    elif not faults:
+        yield Finding("permissions", "ok", "the owner's alone")
 
 
 def future_records(count: int, newest: float | None, now: float) -> Finding:
@@ -96,37 +126,6 @@ def _room(folder: str) -> Finding:
     if not files_left:
         return Finding("free space", "problem", "no new file fits", "remove files that are unused")
     return Finding("free space", "ok", f"{megabytes(left)} are left")
-
-
-def _permissions(path: str) -> Iterator[Finding]:
-    if not hasattr(os, "geteuid"):  # Windows keeps no such modes
-        return
-    # A store is a file with helpers beside it, or a folder with files in it.
-    if os.path.isdir(path):
-        folder, files = path, sorted(entry.path for entry in os.scandir(path))
-    else:
-        folder = os.path.dirname(path)
-        files = [f"{path}{end}" for end in ("", "-wal", "-shm")]
-    faults = [fault for file in files for fault in _file_faults(file, os.stat(path).st_uid)]
-    for found, remedy in faults:
-        yield Finding("permissions", "problem", found, remedy)
-    mode = stat.S_IMODE(os.stat(folder).st_mode)
-    if mode & 0o022 and not mode & stat.S_ISVTX:
-        yield Finding(
-            "permissions",
-            "problem",
-            f"others may put files into {folder} (mode {mode:04o})",
-            f"chmod 700 {shell_word(folder)}",
-        )
-    elif mode & 0o077:
-        yield Finding(
-            "permissions",
-            "note",
-            f"others may look into {folder} (mode {mode:04o})",
-            f"chmod 700 {shell_word(folder)}, unless that is meant",
-        )
-    elif not faults:
-        yield Finding("permissions", "ok", "the owner's alone")
 
 
 def _file_faults(file: str, owner: int) -> Iterator[tuple[str, str]]:

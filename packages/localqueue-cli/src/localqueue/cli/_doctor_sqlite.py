@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import time
 from functools import partial
@@ -17,8 +18,9 @@ from localqueue.sqlite._database import Database
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_WAIT_SECONDS = 5.0
+_WAIT_SECONDS = 3.0
 _MOST_FAULTS = 5
+_HEADING = "*** in database main ***\n"
 _LONGEST_LOG_BYTES = 64 * 1024 * 1024
 
 _FUTURE = """
@@ -76,7 +78,7 @@ def look_into(path: str) -> Iterator[Finding]:
 
 def _connect(path: str) -> sqlite3.Connection:
     return sqlite3.connect(
-        f"file://{quote(path)}?mode=ro", uri=True, timeout=0, isolation_level=None
+        f"file://{quote(os.fsencode(path))}?mode=ro", uri=True, timeout=0, isolation_level=None
     )
 
 
@@ -94,7 +96,8 @@ def _look(database: Database, connection: sqlite3.Connection) -> Iterator[Findin
     else:
         yield Finding("format", "ok", "empty; its first use makes the tables")
     yield _log(f"{database.path}-wal")
-    yield _integrity([row[0] for row in rows(f"PRAGMA quick_check({_MOST_FAULTS})")])
+    faults = rows(f"PRAGMA quick_check({_MOST_FAULTS})")
+    yield _integrity([text.removeprefix(_HEADING) for (text,) in faults])
     if current:
         now = time.time()
         ((count, newest),) = rows(_FUTURE, (now + TOLERANCE_SECONDS,))
