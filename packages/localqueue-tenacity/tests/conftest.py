@@ -15,6 +15,9 @@ from localqueue.retry import (
     AttemptEvent,
     PersistentAsyncRetrying,
     PersistentRetrying,
+    close_default_store,
+    configure_default_store,
+    configure_default_store_factory,
     persistent_retry,
     set_hooks,
 )
@@ -140,6 +143,17 @@ def store(request: pytest.FixtureRequest, database: Path) -> Iterator[AttemptSto
     )
     with chosen:
         yield chosen
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A user without any data yet: the default store lies in the test's own folder."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    close_default_store(all_threads=True)
+    yield tmp_path
+    configure_default_store(None)
+    configure_default_store_factory(None)
 
 
 @pytest.fixture

@@ -24,15 +24,7 @@ from localqueue.sqlite import SQLiteAttemptStore
 KEY = "job:1"
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    """A user without any data yet."""
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    close_default_store(all_threads=True)
-    yield tmp_path
-    configure_default_store(None)
-    configure_default_store_factory(None)
+pytestmark = pytest.mark.usefixtures("home")
 
 
 def fail(style):

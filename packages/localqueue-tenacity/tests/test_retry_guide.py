@@ -12,7 +12,6 @@ from localqueue.retry import (
     PersistentAsyncRetrying,
     PersistentRetryExhausted,
     PersistentRetrying,
-    close_default_store,
     idempotency_key_from_id,
     key_from_argument,
     key_from_attr,
@@ -23,13 +22,7 @@ from localqueue.retry import (
 MONTH = 30 * 24 * 3600.0
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    """The default store lies in a folder of its own."""
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    close_default_store(all_threads=True)
-    yield tmp_path
-    close_default_store(all_threads=True)
+pytestmark = pytest.mark.usefixtures("home")
 
 
 def test_the_decorator_with_tenacity_s_own_strategies(naps):
@@ -133,7 +126,7 @@ def test_old_exhausted_records_can_be_removed_and_active_ones_stay(store, style,
 def test_a_bound_key_and_a_direct_call(home):
     retryer = PersistentRetrying(key="invoice:1001", max_tries=5)
     assert retryer(lambda: "made") == "made"
-    assert (home / "localqueue" / "retries.sqlite3").exists()
+    assert (home / "data" / "localqueue" / "retries.sqlite3").exists()
 
 
 def test_every_documented_way_to_a_key(store, naps):

@@ -1,5 +1,6 @@
 """Options that are wrong or contradict each other fail when they are given, not at the call."""
 
+import functools
 from datetime import timedelta
 
 import pytest
@@ -138,7 +139,28 @@ def test_a_generator_function_is_refused_at_decoration(make, fn):
         decorate(fn)
 
 
-@pytest.mark.parametrize("fn", [generator, async_generator])
+class Generator:
+    def __call__(self, job_id):
+        yield job_id
+
+
+class AsyncGenerator:
+    async def __call__(self, job_id):
+        yield job_id
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [
+        generator,
+        async_generator,
+        Generator(),
+        AsyncGenerator(),
+        functools.partial(generator, "1"),
+        functools.partial(Generator(), "1"),
+        Generator().__call__,
+    ],
+)
 def test_a_generator_function_is_refused_in_a_direct_call(style, store, fn):
     retryer = style.retryer(key="job", store=store)
     with pytest.raises(TypeError, match="is a generator function"):

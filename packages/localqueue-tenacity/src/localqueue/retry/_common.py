@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import abstractmethod
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import tenacity
@@ -38,10 +39,16 @@ class PersistentBase(tenacity.BaseRetrying):
         self, **overrides: Any
     ) -> Self:
         """A retryer with some options replaced; the store is shared."""
+        return type(self)(**_options.merge(self._given(), overrides))
+
+    def __reduce__(self) -> tuple[Callable[[], Self], tuple[()]]:
+        # A retryer can be pickled where its store and its functions can, as Tenacity's can.
+        return partial(type(self), **self._given()), ()
+
+    def _given(self) -> dict[str, Any]:
         current = {name: getattr(self, name) for name in _options.TENACITY_OPTIONS}
         current |= {"enabled": self.enabled, "name": self.name}
-        current |= _options.as_options(self._settings)
-        return type(self)(**_options.merge(current, overrides))
+        return current | _options.as_options(self._settings)
 
     def __str__(self) -> str:
         return "<unknown>" if self.name is None else self.name

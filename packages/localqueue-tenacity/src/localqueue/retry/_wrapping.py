@@ -111,6 +111,8 @@ def check_function(fn: object) -> None:
     inner = fn
     while isinstance(inner, functools.partial):
         inner = inner.func
+    if not inspect.isroutine(inner) and not inspect.isclass(inner):
+        inner = getattr(inner, "__call__", inner)  # noqa: B004  # the method itself is looked at
     if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
         raise TypeError(
             f"{inner.__qualname__}() is a generator function; its body would run outside the retry"
