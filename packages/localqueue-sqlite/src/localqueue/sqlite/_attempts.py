@@ -49,7 +49,7 @@ _HISTORY = """
 # The byte FF stands in no UTF-8 text, so that everything with the prefix sorts before it.
 _PAGE = f"""
     SELECT key, {_COLUMNS} FROM records
-    WHERE key >= :prefix AND key < (:prefix || x'ff') AND key > :after
+    WHERE key >= :first AND key < (:prefix || x'ff')
 """
 _STATES = {
     None: "",
@@ -210,10 +210,12 @@ class SQLiteAttemptStore:
         limit: int = 100,
     ) -> list[tuple[str, RetryRecord]]:
         """See :meth:`localqueue.core.AttemptStore.records`."""
-        # No key is empty, so that the empty text comes before all of them.
+        # With two lower bounds, SQLite would search by one of them and try each key by the other.
+        # No text lies between a key and the same key with a NUL behind it.
+        first = prefix if after is None else max(prefix, f"{after}\0")
         rows = self._database.read(
             f"{_PAGE}{_STATES[state]} ORDER BY key LIMIT :limit",
-            {"prefix": prefix, "after": after or "", "limit": max(0, limit)},
+            {"first": first, "prefix": prefix, "limit": max(0, limit)},
         )
         return [(row[0], _record(row[1:])) for row in rows]
 
