@@ -102,13 +102,18 @@ def test_an_emptied_data_file_is_refused(filled: Path) -> None:
     assert (filled / "data.mdb").stat().st_size == 0
 
 
-@pytest.mark.parametrize("left", ["nothing", "a lock file", "an empty data file"])
+@pytest.mark.parametrize(
+    "left", ["nothing", "a lock file", "an empty data file", "a part of the header"]
+)
 def test_a_folder_whose_creation_was_cut_short_is_used(folder: Path, left: str) -> None:
     folder.mkdir(0o700)
     if left == "a lock file":
         (folder / "lock.mdb").write_bytes(bytes(8192))
     if left == "an empty data file":
         (folder / "data.mdb").touch()
+    if left == "a part of the header":
+        lmdb.open(str(folder)).close()
+        os.truncate(folder / "data.mdb", PAGE)  # as a disk does that has one page left
     with LMDBAttemptStore(folder) as store:
         store.save("job:1", RetryRecord(attempts=1))
         assert store.load("job:1") is not None

@@ -20,6 +20,8 @@ from localqueue.lmdb import LMDBAttemptStore
 from localqueue.lmdb._sharing import environments
 
 INTERRUPTS = 150
+# Before 3.0, lmdb goes by the path where it looks for an environment that is open twice.
+TELLS_FILES_APART = not lmdb.__version__.startswith("2.")
 
 
 def _open_files(folder: Path) -> int:
@@ -75,6 +77,10 @@ def test_a_folder_that_was_replaced_is_another_store(folder: Path) -> None:
         old.save("job:1", RetryRecord(attempts=1))
         shutil.rmtree(folder)
         with LMDBAttemptStore(folder) as new:
+            if not TELLS_FILES_APART:
+                with pytest.raises(StoreError, match="by other means"):
+                    new.load("job:1")
+                return
             assert new.load("job:1") is None
             new.save("job:2", RetryRecord(attempts=1))
             assert old.load("job:2") is None

@@ -73,7 +73,8 @@ def _check_data(path: str) -> None:
         if _header.emptied(lock_file(path)):
             raise StoreCorruptError(path, "has an empty data file although it had records")
         return
-    problem = _header.problem_of(data)
+    _header.forget_unfinished(data)
+    problem = _header.problem_of(data) if os.stat(data).st_size else None
     if problem is not None:
         raise StoreCorruptError(path, f"has a data file that {problem}")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import struct
+import sys
 import time
 
 _MAGIC = 0xBEEFC0DE
@@ -50,6 +51,27 @@ def emptied(lock_file: str) -> bool:
         return False
     magic, _, last = _LAST_TRANSACTION.unpack(start)
     return bool(magic == _MAGIC and last > 0)
+
+
+def forget_unfinished(data_file: str) -> None:
+    """Empty a data file of whose first header the disk took only a part.
+
+    It cannot have held a record: the second transaction writes a number into its first page.
+    """
+    if sys.platform == "win32":
+        return
+    import fcntl  # not on Windows
+
+    with open(data_file, "r+b") as file:
+        # Another process may do the same, and LMDB's new header must not go with it.
+        fcntl.flock(file, fcntl.LOCK_EX)
+        first = file.read(_PAGE_SIZES[-1])
+        header = _page_header(first)
+        if header is None:
+            return
+        meta = _META.unpack_from(first, header)
+        if meta[-1] == 0 and os.fstat(file.fileno()).st_size < 2 * meta[4]:
+            file.truncate(0)
 
 
 def _look_at(data_file: str) -> str | None:
