@@ -174,7 +174,7 @@ class MemoryAttemptStore:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise StoreError(str(self), "was closed", "open a new store")
+            raise StoreError("memory store", "was closed", "open a new store")
 
     def _remove(self, key: str) -> bool:
         self._history.pop(key, None)

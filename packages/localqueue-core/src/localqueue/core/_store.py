@@ -23,7 +23,8 @@ class AttemptStore(Protocol):
     How a record changes is decided by the functions of :mod:`localqueue.core.transitions`, so
     that a store only reads, applies one of them and writes, in one transaction.
 
-    ``str(store)`` names the store in events and messages: a path or a URL, without credentials.
+    ``str(store)`` names the store in events and messages: a path or a URL, without credentials. A
+    store can be referred to weakly: a class with ``__slots__`` lists ``__weakref__`` among them.
 
     >>> from localqueue.core import MemoryAttemptStore
     >>> isinstance(MemoryAttemptStore(), AttemptStore)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 import weakref
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -109,15 +108,15 @@ class _Writer:
         return [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
 
 
-_writers: weakref.WeakKeyDictionary[AttemptStore, _Writer] = weakref.WeakKeyDictionary()
-_writers_lock = threading.Lock()
+# By identity: two stores that are equal, or that cannot be hashed, are two stores all the same.
+_writers: dict[int, _Writer] = {}
 
 
 def _writer_of(store: AttemptStore) -> _Writer:
-    writer = _writers.get(store)
+    writer = _writers.get(id(store))
     if writer is None:
-        with _writers_lock:
-            writer = _writers.setdefault(store, _Writer())
+        writer = _writers.setdefault(id(store), _Writer())
+        weakref.finalize(store, _writers.pop, id(store), None)
     return writer
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
+from localqueue.retry import _options
 from localqueue.retry._async import PersistentAsyncRetrying
 from localqueue.retry._sync import PersistentRetrying
 from localqueue.retry._wrapping import check_function, is_coroutine_function
@@ -59,7 +60,8 @@ def persistent_retry(**options: Unpack[RetryOptions]) -> RetryDecorator:
     def decorate(fn: Any) -> Any:
         check_function(fn)
         if is_coroutine_function(fn):
-            return PersistentAsyncRetrying(**options).wraps(fn)
+            opened = _options.merge(options, {"store": retryer._settings.store})
+            return PersistentAsyncRetrying(**opened).wraps(fn)
         return retryer.wraps(fn)
 
     return decorate

@@ -84,7 +84,7 @@ class SharedKeyWarning(UserWarning):
 
 def _last_error(record: RetryRecord) -> str:
     if record.last_error_at is None:
-        return " (no error was recorded: each attempt died with its process, or still runs)"
+        return " (no error was recorded)"
     error = RecordedFailure(record.last_error_type, record.last_error_message)
     if record.last_attempt_at is not None and record.last_attempt_at > record.last_error_at:
         return f" (last error: {error}; the newest attempt died with its process, or still runs)"

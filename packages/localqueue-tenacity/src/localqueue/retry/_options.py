@@ -130,7 +130,7 @@ def check(options: Mapping[str, Any]) -> dict[str, Any]:
         raise TypeError(
             f"unknown retry option {unknown[0]!r}; known are: {', '.join(sorted(_KNOWN))}"
         )
-    optional = {name for pair in _RIVALS for name in pair} | {"max_in_process_wait"}
+    optional = {name for pair in _RIVALS for name in pair}
     given = {
         name: value for name, value in options.items() if value is not None or name not in optional
     }
@@ -176,7 +176,7 @@ def split(given: Mapping[str, Any]) -> tuple[Settings, dict[str, Any]]:
         raise TypeError(f"key_fn must be callable, not {durable['key_fn']!r}")
     if "max_interruptions" in durable:
         _count("max_interruptions", durable["max_interruptions"], least=0)
-    if "max_in_process_wait" in durable:
+    if durable.get("max_in_process_wait") is not None:
         durable["max_in_process_wait"] = _seconds(durable["max_in_process_wait"])
     _one_of(durable, "count", ("started", "failed"))
     _one_of(durable, "record_errors", ("message", "type"))
