@@ -120,7 +120,12 @@ class Account:
         self.tell("succeeded", attempt=self.state.attempt_number)
 
     def settle(
-        self, error: BaseException | None, *, due: float | None, exhausted: bool
+        self,
+        error: BaseException | None,
+        *,
+        due: float | None,
+        exhausted: bool,
+        now: float | None = None,
     ) -> Steps[RetryRecord | None]:
         """The attempt failed. Returns the record; None where it could not be written."""
         self.reservation, self.is_unanswered = None, False
@@ -128,7 +133,8 @@ class Account:
         failure = _ledger.failure(
             error,
             attempt=attempt,
-            now=time.time(),
+            # One reading of the clock for both: their distance says how long the backoff is.
+            now=time.time() if now is None else now,
             with_message=self.settings.record_errors == "message",
         )
         self.tell("failed", attempt=attempt, error=error)

@@ -85,9 +85,10 @@ class Call:
             yield from account.count()
         spent = bool((yield Ask(partial(self._stop, state))))
         wait = float(state.upcoming_sleep)
-        due = time.time() + max(0.0, wait)
+        now = time.time()
+        due = now + max(0.0, wait)
         record = yield from account.settle(
-            account.error, due=due if wait > 0 and not spent else None, exhausted=spent
+            account.error, due=due if wait > 0 and not spent else None, exhausted=spent, now=now
         )
         if spent or (record is not None and record.exhausted):
             account.tell("exhausted", attempt=state.attempt_number)
