@@ -22,6 +22,7 @@ from localqueue.core._keys import (
     key_from_argument,
     key_from_attr,
 )
+from localqueue.core._legacy import legacy_record
 from localqueue.core._memory import MemoryAttemptStore
 from localqueue.core._paths import default_attempt_store_path, path_from_url, path_to_url
 from localqueue.core._record import HISTORY_LIMIT, Failure, RecordState, RetryRecord
@@ -52,6 +53,7 @@ __all__ = [
     "idempotency_key_from_id",
     "key_from_argument",
     "key_from_attr",
+    "legacy_record",
     "make_folders",
     "open_attempt_store",
     "open_memory_store",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from localqueue.core import RetryRecord, StoreCorruptError, transitions
+from localqueue.core import RetryRecord, StoreCorruptError, legacy_record
 
 if TYPE_CHECKING:
     import lmdb
@@ -41,15 +41,7 @@ def take_records(
 
 def _record(key: bytes, value: bytes, path: str) -> tuple[str, RetryRecord]:
     try:
-        record = json.loads(value)
-        return key.decode(), transitions.saved(
-            RetryRecord(
-                attempts=int(record["attempts"]),
-                first_attempt_at=float(record["first_attempt_at"]),
-                exhausted=bool(record["exhausted"]),
-            )
-        )
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
-        raise StoreCorruptError(
-            path, f"holds a record of localqueue 0.x that cannot be read, under the key {key!r}"
-        ) from error
+        name = key.decode()
+    except UnicodeDecodeError as error:
+        raise StoreCorruptError(path, f"holds the key {key!r}, which is no UTF-8") from error
+    return name, legacy_record(path, name, value)

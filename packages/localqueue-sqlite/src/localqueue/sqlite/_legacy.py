@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from localqueue.core import StoreCorruptError
-from localqueue.core.transitions import new_token
+from localqueue.core import legacy_record
 
 if TYPE_CHECKING:
     import sqlite3
@@ -33,32 +30,18 @@ def move_records(connection: sqlite3.Connection, path: str) -> None:
 
     Raises StoreCorruptError for a record that cannot be read; the caller rolls back.
     """
-    rows = connection.execute("SELECT key, record_json FROM retry_records")
-    connection.executemany(
-        "INSERT INTO records (key, attempts, first_attempt_at, exhausted, interruptions,"
-        " budget, revision) VALUES (?, ?, ?, ?, 0, ?, ?)",
-        (_row(key, text, path) for key, text in rows),
-    )
-    connection.execute("DROP TABLE retry_records")
-
-
-def _row(key: Any, text: str, path: str) -> tuple[str, int, float, bool, str, str]:
-    try:
-        record = json.loads(text)
-        attempts, first, exhausted = (
-            int(record["attempts"]),
-            float(record["first_attempt_at"]),
-            bool(record["exhausted"]),
+    for key, text in connection.execute("SELECT key, record_json FROM retry_records"):
+        record = legacy_record(path, key, text)
+        connection.execute(
+            "INSERT INTO records (key, attempts, first_attempt_at, exhausted, interruptions,"
+            " budget, revision) VALUES (?, ?, ?, ?, 0, ?, ?)",
+            (
+                key,
+                record.attempts,
+                record.first_attempt_at,
+                record.exhausted,
+                record.budget,
+                record.revision,
+            ),
         )
-        sound = isinstance(key, str) and 0 <= attempts < 1 << 63 and math.isfinite(first)
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
-        raise _unreadable(path, key) from error
-    if not sound:
-        raise _unreadable(path, key)
-    return key, attempts, first, exhausted, new_token(), new_token()
-
-
-def _unreadable(path: str, key: object) -> StoreCorruptError:
-    return StoreCorruptError(
-        path, f"holds a record of localqueue 0.x that cannot be read, under the key {key!r}"
-    )
+    connection.execute("DROP TABLE retry_records")
