@@ -232,3 +232,45 @@ def _drop_privileges() -> None:
 def as_user() -> Callable[[], None]:
     """For ``preexec_fn``: permissions hold for the program even where root runs the tests."""
     return _drop_privileges
+
+
+@pytest.fixture
+def attempt(localqueue: Run, database: Path) -> Run:
+    """``retry run job [OPTION]... --store-path ... -- sh -c SCRIPT``."""
+
+    def run(*options: object, script: str, **settings: Any) -> Any:
+        place = ("--store-path", database)
+        return localqueue(
+            "retry", "run", "job", *options, *place, "--", "sh", "-c", script, **settings
+        )
+
+    return run
+
+
+@pytest.fixture
+def records() -> dict[str, RetryRecord]:
+    """One record in each state."""
+    now = time.time()
+    return {
+        "invoice:1": RetryRecord(
+            attempts=2,
+            first_attempt_at=now - 90,
+            last_attempt_at=now - 60,
+            next_attempt_at=now + 3600,
+            last_error_type="ConnectionError",
+            last_error_message="refused",
+            last_error_at=now - 30,
+            function="app.send",
+            interruptions=1,
+            owner="elsewhere:17",
+        ),
+        "invoice:2": RetryRecord(
+            attempts=5,
+            first_attempt_at=now - 9000,
+            exhausted=True,
+            exhausted_at=now - 7200,
+            last_error_type="OSError",
+            last_error_at=now - 7200,
+        ),
+        "report": RetryRecord(attempts=1, first_attempt_at=now - 50, succeeded_at=now - 40),
+    }

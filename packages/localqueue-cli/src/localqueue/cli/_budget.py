@@ -24,7 +24,7 @@ from localqueue.retry import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
     from localqueue.cli._child import Runner
     from localqueue.core import AttemptStore, RetryRecord
@@ -128,7 +128,7 @@ class Budget:
                 silence(sys.stderr)
 
     @contextmanager
-    def _voice(self) -> Iterator[None]:
+    def _voice(self) -> Generator[None, None, None]:
         """Say what the retry layer logs as an error, and what it warns of."""
         log = logging.getLogger("localqueue.retry")
         handler = _Speaker(self._say)

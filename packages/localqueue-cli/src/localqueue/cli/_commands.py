@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Generator, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -94,8 +95,9 @@ class Root(Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the chosen command."""
         try:
-            result = super().invoke(ctx)
-            _flush()
+            with _interruptible():
+                result = super().invoke(ctx)
+                _flush()
         except KeyboardInterrupt:
             end_by_signal(signal.SIGINT)
         except (click.ClickException, click.Abort, click.exceptions.Exit):
@@ -111,13 +113,28 @@ class Root(Group):
             return result
 
 
+@contextmanager
+def _interruptible() -> Generator[None, None, None]:
+    """Let Ctrl-C raise KeyboardInterrupt, unless this process was told to ignore it."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def _flush() -> None:
     """Write what is left now: at the interpreter's end, a full disk could not be reported."""
+    stream = sys.stdout
+    if stream is None:
+        return
     try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        stream.flush()
     except OSError as error:
-        silence(sys.stdout)
+        silence(stream)
         raise CliError(f"the output cannot be written: {error.strerror}") from error
 
 

@@ -12,14 +12,11 @@ def main() -> None:
     if hasattr(signal, "SIGPIPE"):
         # "localqueue retry list | head" ends as any other program in a pipe.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    interrupt = signal.getsignal(signal.SIGINT)
-    if interrupt is signal.default_int_handler:
-        # Nothing has to be put in order yet: Ctrl-C ends the imports without a traceback.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # Until a command runs, nothing has to be put in order: Ctrl-C ends the imports at once.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from localqueue.cli._main import cli
 
-    if interrupt is signal.default_int_handler:
-        signal.signal(signal.SIGINT, interrupt)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # What the terminal's encoding cannot show is shown escaped.

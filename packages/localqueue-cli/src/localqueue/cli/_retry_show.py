@@ -72,7 +72,7 @@ def _story(key: str, record: RetryRecord, now: float) -> Iterator[tuple[str, str
     yield "state", record.state
     yield "attempts", str(record.attempts)
     if record.interruptions:
-        yield "interrupted", f"{record.interruptions} times, not counted as attempts"
+        yield "interrupted", f"{record.interruptions} (not counted as attempts)"
     if record.function is not None:
         yield "function", record.function
     yield "first attempt", moment(record.first_attempt_at, now)

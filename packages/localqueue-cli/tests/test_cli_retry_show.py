@@ -1,179 +1,22 @@
-"""``retry list``, ``retry show`` and ``retry stats``: in a pipe, on a terminal, with hostile data."""
+"""``retry show`` and ``retry stats``; and hostile data in all of them."""
 
 import json
 import os
-import sqlite3
 import subprocess
 import time
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from localqueue.core import Failure, RetryRecord
 from localqueue.sqlite import SQLiteAttemptStore
 
+Records = dict[str, RetryRecord]
 Fill = Callable[[dict[str, RetryRecord]], None]
 
 HOSTILE = "\x1b]0;owned\x07\x1b[31m[bold red]x[/]\r\n\u202ekcatta\u2066 \x9b2J:smile:\U000e0041"
 # Nothing of these may reach a terminal from a key or an error.
 FORBIDDEN = ("\x1b]", "\x07", "\x9b", "\u202e", "\u2066", "\U000e0041", "\x1b[31m[bold")
-
-
-def records() -> dict[str, RetryRecord]:
-    now = time.time()
-    return {
-        "invoice:1": RetryRecord(
-            attempts=2,
-            first_attempt_at=now - 90,
-            last_attempt_at=now - 60,
-            next_attempt_at=now + 3600,
-            last_error_type="ConnectionError",
-            last_error_message="refused",
-            last_error_at=now - 30,
-            function="app.send",
-            interruptions=1,
-            owner="elsewhere:17",
-        ),
-        "invoice:2": RetryRecord(
-            attempts=5,
-            first_attempt_at=now - 9000,
-            exhausted=True,
-            exhausted_at=now - 7200,
-            last_error_type="OSError",
-            last_error_at=now - 7200,
-        ),
-        "report": RetryRecord(attempts=1, first_attempt_at=now - 50, succeeded_at=now - 40),
-    }
-
-
-def listed(done: Any) -> list[str]:
-    return [item["key"] for item in json.loads(done.stdout)]
-
-
-@pytest.mark.parametrize(
-    ("options", "keys"),
-    [
-        ((), ["invoice:1", "invoice:2", "report"]),
-        (("--prefix", "invoice:"), ["invoice:1", "invoice:2"]),
-        (("--state", "exhausted"), ["invoice:2"]),
-        (("--state", "active"), ["invoice:1"]),
-        (("--state", "succeeded"), ["report"]),
-        (("--after", "invoice:1"), ["invoice:2", "report"]),
-        (("--limit", 3), ["invoice:1", "invoice:2", "report"]),
-    ],
-)
-def test_list_shows_what_was_asked_for(
-    localqueue: Callable[..., Any],
-    database: Path,
-    fill: Fill,
-    options: tuple[object, ...],
-    keys: list[str],
-) -> None:
-    fill(records())
-    done = localqueue("retry", "list", *options, "--store-path", database)
-    assert (done.returncode, done.stderr, listed(done)) == (0, "", keys)
-
-
-def test_a_list_that_was_cut_says_how_to_go_on(
-    localqueue: Callable[..., Any], database: Path, fill: Fill
-) -> None:
-    fill(records())
-    command = ("retry", "list", "--limit", 1, "--store-path", database)
-    first = localqueue(*command)
-    assert (first.returncode, listed(first)) == (0, ["invoice:1"])
-    assert first.stderr == "There are more; to go on: --after invoice:1\n"
-    assert listed(localqueue(*command, "--after", "invoice:1")) == ["invoice:2"]
-
-
-@pytest.mark.parametrize("output", ["json", "table", "ndjson"])
-def test_a_list_of_nothing_has_its_own_exit_status(
-    localqueue: Callable[..., Any], database: Path, fill: Fill, output: str
-) -> None:
-    fill(records())
-    done = localqueue("retry", "list", "--prefix", "x", "-o", output, "--store-path", database)
-    assert done.returncode == 3
-    assert done.stdout == ("[]\n" if output == "json" else "")
-    assert done.stderr == f"localqueue: {database}: no record matches\n"
-
-
-def test_ndjson_is_one_record_a_line_with_every_field(
-    localqueue: Callable[..., Any], database: Path, fill: Fill
-) -> None:
-    fill(records())
-    done = localqueue("retry", "list", "-o", "ndjson", "--store-path", database)
-    items = [json.loads(line) for line in done.stdout.splitlines()]
-    with SQLiteAttemptStore(database) as store:
-        for item in items:
-            record = store.load(item.pop("key"))
-            assert record is not None
-            assert item.pop("state") == record.state
-            assert RetryRecord(**item) == record
-    assert len(items) == 3
-
-
-def test_a_terminal_gets_a_table_with_colours(
-    terminal: Callable[..., Any],
-    plain: Callable[[str], str],
-    database: Path,
-    fill: Fill,
-    env: dict[str, str],
-) -> None:
-    fill(records())
-    status, shown = terminal("retry", "list", "--store-path", database).end()
-    assert status == 0
-    assert "\x1b[31m" in shown
-    rows = [line.split() for line in plain(shown).splitlines()]
-    assert rows[0] == ["key", "state", "attempts", "when", "last", "error"]
-    assert rows[1][:3] == ["invoice:1", "active", "2"]
-    assert " ".join(rows[1][3:]) == "due in 60 min ConnectionError: refused"
-    assert " ".join(rows[2]) == "invoice:2 exhausted 5 2 h ago OSError"
-    assert " ".join(rows[3]) == "report succeeded 1 40 s ago"
-    env["NO_COLOR"] = "1"
-    status, shown = terminal("retry", "list", "--store-path", database).end()
-    assert (status, "\x1b[31m" in shown) == (0, False)
-
-
-def test_a_terminal_gets_json_where_it_is_asked_for(
-    terminal: Callable[..., Any], database: Path, fill: Fill
-) -> None:
-    fill(records())
-    status, shown = terminal("retry", "list", "-o", "json", "--store-path", database).end()
-    assert (status, len(json.loads(shown))) == (0, 3)
-
-
-def test_a_listing_that_nobody_reads_holds_nothing_open(
-    start: Callable[..., subprocess.Popen[str]], database: Path, fill: Fill
-) -> None:
-    message = "x" * 1000
-    fill(
-        {
-            f"job:{n:04}": RetryRecord(attempts=1, first_attempt_at=1.0, last_error_message=message)
-            for n in range(2000)
-        }
-    )
-    listing = start("retry", "list", "--limit", 2000, "-o", "ndjson", "--store-path", database)
-    assert listing.stdout is not None
-    first = listing.stdout.readline()  # it has begun, and stands at a full pipe
-
-    def is_log_emptied() -> bool:
-        with closing(sqlite3.connect(database, timeout=0, isolation_level=None)) as writer:
-            writer.execute("UPDATE records SET attempts = attempts + 1 WHERE key = 'job:0000'")
-            busy, *_ = writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            return busy == 0
-
-    assert is_log_emptied()
-    with closing(sqlite3.connect(database)) as reader:  # the control: a cursor that is held
-        cursor = reader.execute("SELECT key FROM records")
-        cursor.fetchone()
-        assert not is_log_emptied()
-        cursor.close()
-    assert listing.stderr is not None
-    rest, err = listing.stdout.read(), listing.stderr.read()
-    keys = [json.loads(line)["key"] for line in [first, *rest.splitlines()]]
-    assert (listing.wait(30), err, len(set(keys))) == (0, "", 2000)
 
 
 def test_hostile_data_is_escaped_in_tables_and_intact_in_json(
@@ -201,16 +44,16 @@ def test_hostile_data_is_escaped_in_tables_and_intact_in_json(
         status, shown = terminal("retry", *command, "--store-path", database).end()
         assert status == (4 if command[-1].endswith("?") else 0)
         assert [each for each in FORBIDDEN if each in shown] == []
-        if command != ("stats",):
-            assert "[bold red]x[/]" in shown
-            assert ":smile:" in shown
+        assert "[bold red]x[/]" in shown
+        assert ":smile:" in shown
     done = localqueue("retry", "show", HOSTILE, "--store-path", database)
     shown = json.loads(done.stdout)
     assert done.stdout.isascii()
     assert (shown["key"], shown["last_error_message"]) == (HOSTILE, HOSTILE)
     assert shown["history"][0]["error_message"] == HOSTILE
     assert shown["last_attempt_at"] is None  # JSON has no infinity
-    assert listed(localqueue("retry", "list", "--store-path", database)) == [HOSTILE]
+    (item,) = json.loads(localqueue("retry", "list", "--store-path", database).stdout)
+    assert item["key"] == HOSTILE
     # The command to copy means the key, although it shows nothing of it raw.
     again = subprocess.run(
         ["bash", "-c", shown["reset_command"]],
@@ -223,9 +66,13 @@ def test_hostile_data_is_escaped_in_tables_and_intact_in_json(
 
 
 def test_show_tells_the_whole_story(
-    terminal: Callable[..., Any], plain: Callable[[str], str], database: Path, fill: Fill
+    terminal: Callable[..., Any],
+    plain: Callable[[str], str],
+    database: Path,
+    fill: Fill,
+    records: Records,
 ) -> None:
-    fill(records())
+    fill(records)
     with SQLiteAttemptStore(database) as store:
         record = store.load("invoice:2")
         assert record is not None
@@ -237,7 +84,7 @@ def test_show_tells_the_whole_story(
     story = {name.strip(): value.strip() for name, value in lines.items()}
     assert story["state"] == "active"
     assert story["attempts"] == "2"
-    assert story["interrupted"] == "1 times, not counted as attempts"
+    assert story["interrupted"] == "1 (not counted as attempts)"
     assert story["function"] == "app.send"
     assert story["last attempt"].endswith("(60 s ago), by elsewhere:17")
     assert story["last error"].endswith("(30 s ago): ConnectionError: refused")
@@ -300,9 +147,9 @@ def test_a_clock_that_was_set_back_stretches_no_wait(
 
 
 def test_show_of_an_unknown_key_has_its_own_exit_status(
-    localqueue: Callable[..., Any], database: Path, fill: Fill
+    localqueue: Callable[..., Any], database: Path, fill: Fill, records: Records
 ) -> None:
-    fill(records())
+    fill(records)
     done = localqueue("retry", "show", "nobody", "--store-path", database)
     assert (done.returncode, done.stdout) == (4, "")
     assert done.stderr == f"localqueue: {database}: there is no record of 'nobody'\n"
@@ -319,9 +166,9 @@ def test_a_key_that_looks_like_an_option_can_be_shown_and_reset(
 
 
 def test_stats_counts_every_record_once(
-    localqueue: Callable[..., Any], database: Path, fill: Fill
+    localqueue: Callable[..., Any], database: Path, fill: Fill, records: Records
 ) -> None:
-    fill(records() | {f"n:{n:04}": RetryRecord(2, 1.0) for n in range(1200)})
+    fill(records | {f"n:{n:04}": RetryRecord(2, 1.0) for n in range(1200)})
     done = localqueue("retry", "stats", "--store-path", database)
     shown = json.loads(done.stdout)
     assert (done.returncode, done.stderr) == (0, "")
