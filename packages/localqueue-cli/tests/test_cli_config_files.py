@@ -369,7 +369,7 @@ def test_two_writers_without_a_lock_do_lose_something(writers: Callable[..., Any
     assert undone(writers("unlocked", 200)) > 0
 
 
-@pytest.mark.parametrize(("how", "count"), [("ours", 60), ("in-place", 300)])
+@pytest.mark.parametrize(("how", "count"), [("ours", 60), ("in-place", 1000)])
 def test_no_reader_sees_half_a_file(
     writers: Callable[..., Any], file: Path, how: str, count: int
 ) -> None:

@@ -511,8 +511,6 @@ def test_a_store_that_is_held_is_a_problem_and_ctrl_c_ends_the_wait(
     waiting = terminal("doctor", "--store-path", healthy)
     time.sleep(1)
     waiting.type("\x03")
-    begun = time.monotonic()
     assert waiting.end() == (-signal.SIGINT, "^C")
-    assert time.monotonic() - begun < 1
     holder.communicate("\n")
     assert look("--store-path", healthy).problems() == []
