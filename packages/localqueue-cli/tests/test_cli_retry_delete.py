@@ -140,11 +140,11 @@ def test_a_long_prune_shows_its_progress(
 def test_a_prune_that_is_interrupted_loses_nothing(
     terminal: Callable[..., Any], database: Path, fill: Fill
 ) -> None:
-    total = 20_000
+    total = 30_000
     fill({f"k{n:05}": exhausted(10) for n in range(total)} | {"young": exhausted(1)})
     command = ("retry", "prune", "--yes", "--older-than", "7d", "--store-path", database)
     session = terminal(*command)
-    session.read_until("%")
+    session.read_until("10%")
     session.type("\x03")
     status, shown = session.end()
     left = len(keys(database))
