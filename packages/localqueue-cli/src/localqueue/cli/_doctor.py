@@ -15,7 +15,7 @@ from localqueue.cli._options import output_option, store_options
 from localqueue.cli._output import chosen_format, note, print_items, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from localqueue.cli._doctor_places import Finding
     from localqueue.core import RetryRecord
@@ -202,7 +202,7 @@ def _newest(record: RetryRecord) -> float:
 
 
 @contextmanager
-def _ends_at_ctrl_c() -> Iterator[None]:
+def _ends_at_ctrl_c() -> Generator[None, None, None]:
     """Let Ctrl-C end the process at once: SQLite's check of a large file hears no Python handler.
 
     Nothing has been printed by then, and nothing has to be put in order.

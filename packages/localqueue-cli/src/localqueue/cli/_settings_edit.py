@@ -20,7 +20,7 @@ from localqueue.cli._settings import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, MutableMapping
+    from collections.abc import Callable, Generator, MutableMapping
     from pathlib import Path
     from typing import Any
 
@@ -124,7 +124,7 @@ def _with_comments(
 
 
 @contextlib.contextmanager
-def _failures_named(path: Path) -> Iterator[None]:
+def _failures_named(path: Path) -> Generator[None, None, None]:
     try:
         yield
     except OSError as error:
@@ -132,7 +132,7 @@ def _failures_named(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[str]:
+def _locked(path: Path) -> Generator[str, None, None]:
     """Keep other processes from changing the file; gives the path behind all symlinks."""
     from localqueue.core import make_folders
 
