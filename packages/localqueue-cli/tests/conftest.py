@@ -215,9 +215,18 @@ def waits() -> Callable[..., None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def heed_signals() -> None:
-    """The programs under test inherit what this process ignores."""
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+def heed_signals() -> Iterator[None]:
+    """Let the programs under test heed what a shell's background job or nohup would ignore."""
+    ignored = [
+        number
+        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+        if signal.getsignal(number) is signal.SIG_IGN
+    ]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _drop_privileges() -> None:
