@@ -19,21 +19,7 @@ NAMES = [
 COMMANDS = ["path", "show", "get", "set", "unset", "init"]
 
 Run = Callable[..., Any]
-
-
-@pytest.fixture
-def home(env: dict[str, str]) -> Path:
-    return Path(env["HOME"])
-
-
-@pytest.fixture
-def file(home: Path) -> Path:
-    return home / ".config" / "localqueue" / "config.toml"
-
-
-def write(file: Path, text: str) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text, encoding="utf-8")
+Write = Callable[[Path, str], None]
 
 
 def held(file: Path) -> dict[str, Any]:
@@ -63,7 +49,7 @@ def test_path_is_in_the_config_folder_of_the_user(
     assert localqueue("config", "path").stdout == f"{other}/localqueue/config.toml\n"
     env["XDG_CONFIG_HOME"] = "relative"
     assert localqueue("config", "path").stdout == f"{file}\n"
-    assert not file.parent.exists()
+    assert list(file.parent.iterdir()) == []
 
 
 def test_show_gives_null_for_what_is_not_set(localqueue: Run) -> None:
@@ -128,7 +114,7 @@ def test_a_value_that_is_none_is_refused_and_nothing_is_written(
     assert (done.returncode, done.stdout) == (2, "")
     assert f"Error: {name}" in done.stderr
     assert reason in done.stderr
-    assert not file.parent.exists()
+    assert list(file.parent.iterdir()) == []
 
 
 @pytest.mark.parametrize("command", [["get"], ["set"], ["unset"]])
@@ -170,6 +156,8 @@ def test_a_path_is_made_absolute_when_it_is_set(
 def test_init_writes_a_file_that_sets_nothing_and_is_the_owners_alone(
     localqueue: Run, home: Path, file: Path
 ) -> None:
+    file.parent.rmdir()
+    file.parent.parent.rmdir()
     done = localqueue("config", "init")
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr == f"{file} is written; it sets nothing yet\n"
@@ -285,7 +273,7 @@ def test_names_are_completed(localqueue: Run, env: dict[str, str], command: str)
     assert done.stdout == "plain,retry_store_path\nplain,retry_record_ttl_seconds\n"
 
 
-def test_debug_shows_where_an_error_came_from(localqueue: Run, file: Path) -> None:
+def test_debug_shows_where_an_error_came_from(localqueue: Run, file: Path, write: Write) -> None:
     write(file, "broken")
     assert "Traceback" not in localqueue("config", "show").stderr
     assert "Traceback" in localqueue("config", "show", "--debug").stderr

@@ -1,30 +1,15 @@
 """The settings file: comments, links and permissions stay; damage is named; nothing is lost."""
 
-import fcntl
 import os
-import random
 import resource
-import signal
 import stat
-import subprocess
-import sys
-import time
-import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-NAMES = [
-    "store_path",
-    "retry_store_path",
-    "dead_letter_ttl_seconds",
-    "retry_record_ttl_seconds",
-]
-AGES = NAMES[2:]
 NOBODY = 65534
-WRITER = Path(__file__).parent / "programs" / "cli_settings_writer.py"
 
 COMMENTED = """\
 # Mine.
@@ -36,17 +21,7 @@ retry_record_ttl_seconds = 2
 """
 
 Run = Callable[..., Any]
-
-
-@pytest.fixture
-def file(env: dict[str, str]) -> Path:
-    file = Path(env["HOME"]) / ".config" / "localqueue" / "config.toml"
-    file.parent.mkdir(parents=True)
-    return file
-
-
-def write(file: Path, text: str) -> None:
-    file.write_bytes(text.encode())
+Write = Callable[[Path, str], None]
 
 
 def names_in(folder: Path) -> list[str]:
@@ -66,19 +41,23 @@ def names_in(folder: Path) -> list[str]:
     ("# x\n[other]\na = 1\n", "# x\nretry_record_ttl_seconds = 60\n\n[other]\na = 1\n"),
     ("\ufeff# with a mark\n", "# with a mark\nretry_record_ttl_seconds = 60\n"),
 ])  # fmt: skip
-def test_comments_and_all_else_stay(localqueue: Run, file: Path, before: str, after: str) -> None:
+def test_comments_and_all_else_stay(
+    localqueue: Run, file: Path, write: Write, before: str, after: str
+) -> None:
     write(file, before)
     assert localqueue("config", "set", "retry_record_ttl_seconds", "60").returncode == 0
     assert file.read_bytes().decode() == after
 
 
-def test_unset_takes_out_one_line(localqueue: Run, file: Path) -> None:
+def test_unset_takes_out_one_line(localqueue: Run, file: Path, write: Write) -> None:
     write(file, COMMENTED)
     assert localqueue("config", "unset", "dead_letter_ttl_seconds").returncode == 0
     assert file.read_text() == COMMENTED.replace("dead_letter_ttl_seconds = 1 # a day, soon\n", "")
 
 
-def test_a_change_that_changes_nothing_leaves_the_file_alone(localqueue: Run, file: Path) -> None:
+def test_a_change_that_changes_nothing_leaves_the_file_alone(
+    localqueue: Run, file: Path, write: Write
+) -> None:
     write(file, COMMENTED)
     before = file.stat()
     assert localqueue("config", "set", "retry_record_ttl_seconds", "2").returncode == 0
@@ -87,7 +66,7 @@ def test_a_change_that_changes_nothing_leaves_the_file_alone(localqueue: Run, fi
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
-def test_what_is_no_setting_can_be_taken_out(localqueue: Run, file: Path) -> None:
+def test_what_is_no_setting_can_be_taken_out(localqueue: Run, file: Path, write: Write) -> None:
     write(file, "retry_store_pth = '/x'\nstore_path = '/y'\n")
     assert localqueue("config", "get", "store_path").returncode == 1
     assert localqueue("config", "unset", "retry_store_pth").returncode == 0
@@ -96,7 +75,9 @@ def test_what_is_no_setting_can_be_taken_out(localqueue: Run, file: Path) -> Non
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022])
-def test_a_changed_file_is_its_owners_alone(localqueue: Run, file: Path, umask: int) -> None:
+def test_a_changed_file_is_its_owners_alone(
+    localqueue: Run, file: Path, write: Write, umask: int
+) -> None:
     write(file, COMMENTED)
     owner = NOBODY if os.geteuid() == 0 else os.geteuid()
     os.chown(file, owner, -1)
@@ -106,7 +87,9 @@ def test_a_changed_file_is_its_owners_alone(localqueue: Run, file: Path, umask: 
     assert names_in(file.parent) == ["config.toml"]
 
 
-def test_a_linked_file_stays_a_link(localqueue: Run, file: Path, tmp_path: Path) -> None:
+def test_a_linked_file_stays_a_link(
+    localqueue: Run, file: Path, write: Write, tmp_path: Path
+) -> None:
     real = tmp_path / "dotfiles" / "mine.toml"
     real.parent.mkdir()
     write(real, COMMENTED)
@@ -153,7 +136,7 @@ def test_a_link_to_nothing_is_given_its_file(localqueue: Run, file: Path, tmp_pa
     (f"a = {'9' * 5000}", None, "is not valid TOML: "),
 ])  # fmt: skip
 def test_a_broken_file_is_named_with_its_line(
-    localqueue: Run, file: Path, text: str, line: int | None, problem: str
+    localqueue: Run, file: Path, write: Write, text: str, line: int | None, problem: str
 ) -> None:
     write(file, text)
     shown = localqueue("config", "show")
@@ -177,7 +160,7 @@ def test_a_file_that_is_not_utf_8_is_named_with_its_line(localqueue: Run, file: 
     ["retry", "--help"], ["doctor", "--help"], ["retry", "list", "--store", "memory:", "--help"],
 ])  # fmt: skip
 def test_a_broken_file_stops_nothing_that_does_not_need_it(
-    localqueue: Run, file: Path, arguments: list[str]
+    localqueue: Run, file: Path, write: Write, arguments: list[str]
 ) -> None:
     whole = localqueue(*arguments)
     write(file, "broken\n")
@@ -185,7 +168,7 @@ def test_a_broken_file_stops_nothing_that_does_not_need_it(
     assert (done.returncode, done.stdout, done.stderr) == (0, whole.stdout, "")
 
 
-def test_a_file_that_is_no_toml_is_not_changed(localqueue: Run, file: Path) -> None:
+def test_a_file_that_is_no_toml_is_not_changed(localqueue: Run, file: Path, write: Write) -> None:
     write(file, "# mine\nbroken\n")
     for command in (["set", "store_path", "/x"], ["unset", "store_path"], ["unset", "broken"]):
         done = localqueue("config", *command)
@@ -212,7 +195,7 @@ def make_loop(file: Path) -> None:
 
 
 def make_unreadable(file: Path) -> None:
-    write(file, COMMENTED)
+    file.write_text(COMMENTED)
     file.chmod(0o000)
 
 
@@ -241,7 +224,7 @@ def test_what_cannot_be_read_is_named_and_left(
 
 
 def test_a_folder_that_cannot_be_written_is_named(
-    localqueue: Run, file: Path, as_user: Callable[[], None]
+    localqueue: Run, file: Path, write: Write, as_user: Callable[[], None]
 ) -> None:
     write(file, COMMENTED)
     file.parent.chmod(0o500)
@@ -252,7 +235,7 @@ def test_a_folder_that_cannot_be_written_is_named(
     assert file.read_text() == COMMENTED
 
 
-def test_a_disk_without_room_keeps_the_old_file(localqueue: Run, file: Path) -> None:
+def test_a_disk_without_room_keeps_the_old_file(localqueue: Run, file: Path, write: Write) -> None:
     write(file, COMMENTED)
 
     def take_the_room() -> None:
@@ -275,7 +258,7 @@ def advice(file: Path) -> str:
     )
 
 
-def test_old_settings_are_mentioned_once(localqueue: Run, file: Path) -> None:
+def test_old_settings_are_mentioned_once(localqueue: Run, file: Path, write: Write) -> None:
     write(file.with_name("config.yaml"), "retry_store_path: /old.sqlite3\n")
     for command in (["--version"], ["config", "path"], ["config", "--help"]):
         assert localqueue(*command).stderr == ""
@@ -286,7 +269,7 @@ def test_old_settings_are_mentioned_once(localqueue: Run, file: Path) -> None:
 
 
 def test_old_settings_are_mentioned_where_one_looks_for_settings(
-    localqueue: Run, file: Path
+    localqueue: Run, file: Path, write: Write
 ) -> None:
     write(file.with_name("config.yaml"), "retry_store_path: /old.sqlite3\n")
     assert advice(file) in localqueue("config", "set", "store_path", "/x").stderr
@@ -296,7 +279,9 @@ def test_old_settings_are_mentioned_where_one_looks_for_settings(
     assert advice(file) in localqueue("config", "init").stderr
 
 
-def test_old_settings_beside_new_ones_are_not_in_the_way(localqueue: Run, file: Path) -> None:
+def test_old_settings_beside_new_ones_are_not_in_the_way(
+    localqueue: Run, file: Path, write: Write
+) -> None:
     write(file.with_name("config.yaml"), "retry_store_path: /old.sqlite3\n")
     write(file, COMMENTED)
     assert localqueue("config", "get", "dead_letter_ttl_seconds").stderr == ""
@@ -304,7 +289,7 @@ def test_old_settings_beside_new_ones_are_not_in_the_way(localqueue: Run, file: 
 
 
 def test_old_settings_are_mentioned_again_where_nothing_can_be_noted(
-    localqueue: Run, file: Path, as_user: Callable[[], None]
+    localqueue: Run, file: Path, write: Write, as_user: Callable[[], None]
 ) -> None:
     write(file.with_name("config.yaml"), "retry_store_path: /old.sqlite3\n")
     file.parent.chmod(0o500)
@@ -312,123 +297,3 @@ def test_old_settings_are_mentioned_again_where_nothing_can_be_noted(
         done = localqueue("config", "get", "store_path", preexec_fn=as_user)
         assert done.stderr.startswith(advice(file))
     file.parent.chmod(0o700)
-
-
-# --- more than one process ----------------------------------------------------------------------
-
-
-@pytest.fixture
-def writers(file: Path) -> Iterator[Callable[..., list[subprocess.Popen[str]]]]:
-    """Start a writer for each age, both at once, on a file that holds both."""
-    started: list[subprocess.Popen[str]] = []
-
-    def begin(how: str, count: int) -> list[subprocess.Popen[str]]:
-        write(file, "".join(f"# about {name}\n{name} = 0\n" for name in AGES))
-        processes = [
-            subprocess.Popen(
-                [sys.executable, "-W", "error", WRITER, how, file, name, str(count)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            for name in AGES
-        ]
-        started.extend(processes)
-        for process in processes:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-        for process in processes:
-            assert process.stdin is not None
-            process.stdin.write("\n")
-            process.stdin.flush()
-        return processes
-
-    yield begin
-    for process in started:
-        process.kill()
-        process.communicate()
-
-
-def undone(processes: list[subprocess.Popen[str]]) -> int:
-    answers = [process.communicate(timeout=60)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0]
-    return sum(map(int, answers))
-
-
-def test_two_writers_lose_nothing_of_each_other(writers: Callable[..., Any], file: Path) -> None:
-    assert undone(writers("ours", 100)) == 0
-    assert tomllib.loads(file.read_text()) == dict.fromkeys(AGES, 99)
-    assert [line for line in file.read_text().splitlines() if line.startswith("#")] == [
-        f"# about {name}" for name in AGES
-    ]
-    assert names_in(file.parent) == ["config.toml"]
-
-
-def test_two_writers_without_a_lock_do_lose_something(writers: Callable[..., Any]) -> None:
-    """The positive control."""
-    assert undone(writers("unlocked", 200)) > 0
-
-
-@pytest.mark.parametrize(("how", "count"), [("ours", 60), ("in-place", 1000)])
-def test_no_reader_sees_half_a_file(
-    writers: Callable[..., Any], file: Path, how: str, count: int
-) -> None:
-    one, other = writers(how, count)
-    other.kill()
-    other.wait()
-    halves = 0
-    while one.poll() is None:
-        text = file.read_text()
-        halves += "# about retry_record_ttl_seconds" not in text
-    # Whoever writes in place is the positive control.
-    assert (halves == 0) == (how == "ours")
-
-
-def test_a_killed_writer_leaves_a_whole_file_and_is_in_nobodys_way(
-    localqueue: Run, writers: Callable[..., Any], file: Path
-) -> None:
-    chance = random.Random(7)
-    for _ in range(8):
-        processes = writers("ours", 1_000_000)
-        time.sleep(chance.random() / 10)
-        for process in processes:
-            process.kill()
-        for process in processes:
-            process.wait()
-            assert process.returncode == -signal.SIGKILL
-        assert set(tomllib.loads(file.read_text())) == set(AGES)
-    assert localqueue("config", "set", "store_path", "/x").returncode == 0
-    assert names_in(file.parent) == ["config.toml"]
-
-
-def test_what_a_killed_writer_has_left_is_cleared_away(localqueue: Run, file: Path) -> None:
-    write(file, COMMENTED)
-    file.with_name(".config.toml.lock").touch(0o600)
-    file.with_name(".config.toml.new").write_text("half")
-    assert localqueue("config", "set", "store_path", "/x").returncode == 0
-    assert file.read_text() == COMMENTED + 'store_path = "/x"\n'
-    assert names_in(file.parent) == ["config.toml"]
-
-
-def test_commands_at_once_keep_all_settings(
-    start: Callable[..., subprocess.Popen[str]], file: Path
-) -> None:
-    processes = [start("config", "set", name, "7d") for name in AGES]
-    processes += [start("config", "set", name, f"/{name}") for name in NAMES[:2]]
-    assert [process.wait(30) for process in processes] == [0] * 4
-    expected = dict.fromkeys(AGES, 604800) | {name: f"/{name}" for name in NAMES[:2]}
-    assert tomllib.loads(file.read_text()) == expected
-
-
-@pytest.mark.slow
-def test_who_holds_the_lock_for_long_is_not_waited_for_for_ever(
-    localqueue: Run, file: Path
-) -> None:
-    write(file, COMMENTED)
-    with file.with_name(".config.toml.lock").open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        done = localqueue("config", "set", "store_path", "/x")
-    assert (done.returncode, done.stdout) == (1, "")
-    expected = f"localqueue: {file}: is being changed by another process; try again\n"
-    assert done.stderr == expected
-    assert file.read_text() == COMMENTED
