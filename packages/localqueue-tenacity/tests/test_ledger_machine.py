@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
 from dataclasses import dataclass
@@ -52,6 +53,16 @@ class Budget:
     exhausted: bool = False
     is_over: bool = False
     failed: int = 0
+    failed_at: float = -math.inf
+    exhausted_at: float = 0.0
+
+    def fail(self, now: float) -> None:
+        self.failed += 1
+        self.failed_at = now
+
+    def spend(self, now: float) -> None:
+        if not self.exhausted:
+            self.exhausted, self.exhausted_at = True, now
 
 
 class Actor:
@@ -139,15 +150,18 @@ class Machine(RuleBasedStateMachine):
         if budget is None or budget.is_over:
             budget = self.books[actor.key] = Budget()
         if budget.exhausted or budget.attempts >= TRIES:
-            budget.exhausted = True
+            budget.spend(self.clock.now)
             return False
         budget.attempts += 1
         actor.budget, actor.number = budget, budget.attempts
         return True
 
     def take_back(self, actor: Actor) -> None:
-        actor.budget.attempts -= 1
-        if actor.budget == Budget(failed=actor.budget.failed):
+        budget = actor.budget
+        budget.attempts -= 1
+        # A refusal while the attempt ran has said "exhausted" too early.
+        budget.exhausted &= budget.failed_at >= budget.exhausted_at
+        if not (budget.attempts or budget.interruptions or budget.exhausted):
             del self.books[actor.key]
 
     def succeed_in_books(self, actor: Actor) -> None:
@@ -180,14 +194,19 @@ class Machine(RuleBasedStateMachine):
         actor.end_attempt(ConnectionError("down"))
         is_last = actor.number >= TRIES
         if self.counts(actor):
-            actor.budget.failed += 1
-            actor.budget.exhausted |= is_last
+            actor.budget.fail(self.clock.now)
+            if is_last:
+                actor.budget.spend(self.clock.now)
             is_last = actor.budget.exhausted
+        was = self.books.get(actor.key)
+        was_spent = was is not None and was.exhausted
         if not is_last and self.admit(actor):
             actor.go_on()
         else:
             with pytest.raises(ConnectionError):
                 actor.go_on()
+            if was is not None and not was_spent:
+                was.exhausted_at = self.clock.now  # the refusal came after the sleep
 
     @precondition(lambda self: self.running())
     @rule(data=st.data())
@@ -218,10 +237,12 @@ class Machine(RuleBasedStateMachine):
             self.succeed_in_books(actor)
         elif outcome == "failure":
             actor.end_attempt(ConnectionError("down"))
-            actor.budget.failed += 1
+            actor.budget.fail(self.clock.now)
         elif self.counts(actor) and actor.budget.interruptions < INTERRUPTIONS:
             actor.budget.interruptions += 1
             self.take_back(actor)
+        else:
+            actor.budget.failed_at = self.clock.now
         assert actor.call is not None
         actor.call.close()
         actor.call = None

@@ -205,3 +205,13 @@ def test_the_history_keeps_the_last_twenty_failures(store, style, script):
     assert [failure.error_message for failure in store.history(KEY)] == [
         str(n) for n in range(6, 26)
     ]
+
+
+def test_a_prune_says_how_many_records_went(store, events):
+    for number in range(3):
+        store.save(f"job:{number}", RetryRecord(3, 1.0, exhausted=True))
+
+    assert PersistentRetrying(key="job", store=store).prune_exhausted(older_than=60) == 3
+
+    (event,) = events
+    assert (event.kind, event.key, event.removed, event.store) == ("pruned", "", 3, str(store))

@@ -168,7 +168,7 @@ def test_a_generator_function_is_refused_in_a_direct_call(style, store, fn):
     assert store.load("job") is None
 
 
-@pytest.mark.parametrize("what", [5, None, "job", classmethod(print)])
+@pytest.mark.parametrize("what", [5, None, "job"])
 def test_what_cannot_be_called_cannot_be_retried(make, what):
     decorate = make(key="job") if make in MAKERS[2:] else make(key="job").wraps
     with pytest.raises(TypeError, match="only a function can be retried"):

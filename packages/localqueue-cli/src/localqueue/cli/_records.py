@@ -51,19 +51,6 @@ def pages(
         after = page[-1][0]
 
 
-def due_at(record: RetryRecord, now: float) -> float:
-    """When the next attempt may start; ``now`` where it may at once.
-
-    As the retryers see it: a clock that was set back makes no backoff longer than it was.
-    """
-    if record.next_attempt_at is None:
-        return now
-    due = record.next_attempt_at
-    if record.last_error_at is not None:
-        due = min(due, now + (due - record.last_error_at))
-    return max(due, now)
-
-
 def moment(at: float | None, now: float) -> str:
     """A time for people: the clock of this machine, and how far away it is.
 
@@ -144,6 +131,8 @@ def what_next(record: RetryRecord, now: float) -> str:
         return "nothing runs any more: the budget is spent"
     if record.state == "succeeded":
         return "the next call starts a new budget"
+    from localqueue.core.transitions import due_at
+
     due = due_at(record, now)
     if due > now:
         return f"the next attempt is due {moment(due, now)}"

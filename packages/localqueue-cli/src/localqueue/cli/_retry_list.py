@@ -99,7 +99,8 @@ class _Listed:
 
 
 def _when(record: RetryRecord, now: float) -> str:
-    from localqueue.cli._records import distance, due_at
+    from localqueue.cli._records import distance
+    from localqueue.core.transitions import due_at
 
     if record.state == "succeeded":
         at = record.succeeded_at

@@ -34,7 +34,8 @@ def show(key: str, output: str, store: str | None, store_path: str | None) -> No
 
     The last 20 failures are kept. The exit status is 4 where there is no such record.
     """
-    from localqueue.cli._records import as_item, due_at, reset_command, unanswered, what_next
+    from localqueue.cli._records import as_item, reset_command, unanswered, what_next
+    from localqueue.core.transitions import due_at
 
     with open_attempt_store(store, store_path) as opened:
         record = opened.load(key)

@@ -83,7 +83,7 @@ class _Counts:
         self._oldest: float | None = None
 
     def add(self, record: RetryRecord) -> None:
-        from localqueue.cli._records import due_at
+        from localqueue.core.transitions import due_at
 
         self.records += 1
         self._attempts += record.attempts

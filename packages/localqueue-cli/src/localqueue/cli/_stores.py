@@ -47,13 +47,14 @@ def open_attempt_store(
 
     url = attempt_store_url(store, store_path)
     try:
+        opened = open_by_url(url)  # first: what is not installed is told even where nothing is
         if not create:
             _refuse_missing(url)
-        return open_by_url(url)
     except ImportError as error:
         raise CliError(str(error)) from error
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+    return opened
 
 
 def _refuse_missing(url: str) -> None:

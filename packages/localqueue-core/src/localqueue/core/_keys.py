@@ -106,6 +106,9 @@ class _ArgumentKey:
             weakref.WeakKeyDictionary()
         )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _ArgumentKey, (self._argument, self._attribute, self._prefix)
+
     def __repr__(self) -> str:
         what = self._argument if self._attribute is None else f"{self._argument}.{self._attribute}"
         return f"<retry key from {what!r}, prefix {self._prefix!r}>"
@@ -161,7 +164,7 @@ class _ArgumentKey:
 
     def _find(self, fn: Callable[..., Any]) -> _Place:
         parameters: Mapping[str, inspect.Parameter] = {}
-        with suppress(ValueError):  # some builtins have no signature
+        with suppress(ValueError, TypeError):  # some builtins and proxies have no signature
             parameters = inspect.signature(fn).parameters
         kinds = inspect.Parameter
         found = parameters.get(self._argument)
@@ -187,10 +190,15 @@ def function_name(fn: Callable[..., Any]) -> str:
     >>> function_name(len)
     'builtins.len'
     """
-    while (inner := getattr(fn, "func", None)) is not None and callable(inner):  # partial
-        fn = inner
-    name = getattr(fn, "__qualname__", None) or type(fn).__qualname__
-    module = getattr(fn, "__module__", None) or type(fn).__module__
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    # A mock or a remote procedure answers every attribute, with anything.
+    names = (getattr(fn, "__module__", None), getattr(fn, "__qualname__", None))
+    kind = type(fn)
+    module, name = (
+        found if isinstance(found, str) else own
+        for found, own in zip(names, (kind.__module__, kind.__qualname__), strict=True)
+    )
     return f"{module}.{name}"
 
 

@@ -37,7 +37,8 @@ class MemoryAttemptStore:
 
     def renew_after_fork(self) -> None:
         """Take a fresh lock: the parent's may be held by a thread that the child does not have."""
-        self._lock = threading.Lock()
+        # The garbage collector may run an operation in the middle of another one.
+        self._lock = threading.RLock()
 
     def load(self, key: str) -> RetryRecord | None:
         """See :meth:`AttemptStore.load`."""
@@ -128,7 +129,7 @@ class MemoryAttemptStore:
         with self._lock:
             found = [
                 (key, record)
-                for key, record in self._records.items()
+                for key, record in list(self._records.items())
                 if key.startswith(prefix)
                 and (after is None or key > after)
                 and state in (None, record.state)
@@ -183,7 +184,7 @@ class MemoryAttemptStore:
     def _exhausted_before(self, horizon: float) -> list[str]:
         dated = [
             (transitions.exhaustion_time(record), key)
-            for key, record in self._records.items()
+            for key, record in list(self._records.items())
             if record.state == "exhausted"
         ]
         return [key for at, key in sorted(dated) if at <= horizon]

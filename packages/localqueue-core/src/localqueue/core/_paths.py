@@ -5,18 +5,29 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from localqueue.core._errors import StoreError
+
 
 def default_attempt_store_path() -> Path:
     """``$XDG_DATA_HOME/localqueue/retries.sqlite3``, or the same under ``~/.local/share``.
 
     A relative ``XDG_DATA_HOME`` is ignored, as the XDG base directory specification demands.
+    Raises StoreError where the user has no home folder.
 
     >>> default_attempt_store_path().name
     'retries.sqlite3'
     """
     base = os.environ.get("XDG_DATA_HOME", "")
-    data_home = Path(base) if os.path.isabs(base) else Path.home() / ".local" / "share"
-    return data_home / "localqueue" / "retries.sqlite3"
+    if os.path.isabs(base):
+        return Path(base, "localqueue", "retries.sqlite3")
+    try:
+        return Path.home() / ".local" / "share" / "localqueue" / "retries.sqlite3"
+    except RuntimeError as error:
+        raise StoreError(
+            "~/.local/share/localqueue/retries.sqlite3",
+            "has no place, because this user has no home folder",
+            "set XDG_DATA_HOME, or give store_path=",
+        ) from error
 
 
 def path_from_url(url: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from localqueue.core._errors import StoreError
@@ -55,6 +56,7 @@ def open_memory_store(url: str) -> MemoryAttemptStore:
     return MemoryAttemptStore()
 
 
+@cache  # looking through all installed distributions takes milliseconds
 def _find(scheme: str) -> EntryPoint:
     from importlib.metadata import entry_points  # costly, and most processes ask once or never
 

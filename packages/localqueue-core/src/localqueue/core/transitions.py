@@ -124,9 +124,22 @@ def released(record: RetryRecord, *, interrupted: bool) -> RetryRecord | None:
     """
     attempts = record.attempts - 1
     interruptions = record.interruptions + interrupted
-    if attempts == 0 and interruptions == 0 and not record.exhausted:
+    # Without a failure behind it, the mark comes from a call that was refused while this attempt
+    # ran: what had spent the budget is there again.
+    is_premature = record.exhausted_at is not None and (
+        record.last_error_at is None or record.last_error_at < record.exhausted_at
+    )
+    exhausted = record.exhausted and not is_premature
+    if attempts == 0 and interruptions == 0 and not exhausted:
         return None
-    return replace(record, attempts=attempts, interruptions=interruptions, revision=new_token())
+    return replace(
+        record,
+        attempts=attempts,
+        interruptions=interruptions,
+        exhausted=exhausted,
+        exhausted_at=record.exhausted_at if exhausted else None,
+        revision=new_token(),
+    )
 
 
 def succeeded(record: RetryRecord, *, at: float) -> RetryRecord:
@@ -164,6 +177,23 @@ def saved(record: RetryRecord) -> RetryRecord:
     True
     """
     return replace(record, budget=record.budget or new_token(), revision=new_token())
+
+
+def due_at(record: RetryRecord, now: float) -> float:
+    """When the next attempt may start, in Unix seconds; ``now`` where it may at once.
+
+    Never later than the backoff was long: a clock that was set back by an hour would otherwise
+    stretch a backoff of a minute.
+
+    >>> due_at(RetryRecord(attempts=1, next_attempt_at=160.0, last_error_at=100.0), 40.0)
+    100.0
+    """
+    if record.next_attempt_at is None:
+        return now
+    due = record.next_attempt_at
+    if record.last_error_at is not None:
+        due = min(due, now + (due - record.last_error_at))
+    return max(due, now)
 
 
 def exhaustion_time(record: RetryRecord) -> float:

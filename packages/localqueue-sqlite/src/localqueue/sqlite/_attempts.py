@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import fields
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from localqueue.core import HISTORY_LIMIT, Failure, RetryRecord, path_from_url, transitions
@@ -98,6 +99,8 @@ class SQLiteAttemptStore:
         timeout: float = 15.0,
         durability: Durability = "process",
     ) -> None:
+        self._timeout = timeout
+        self._durability: Durability = durability
         self._database = Database(
             path,
             timeout=timeout,
@@ -108,6 +111,10 @@ class SQLiteAttemptStore:
 
     def __str__(self) -> str:
         return self._database.path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        again = partial(type(self), timeout=self._timeout, durability=self._durability)
+        return again, (self._database.path,)
 
     def __repr__(self) -> str:
         return f"SQLiteAttemptStore({self._database.path!r})"

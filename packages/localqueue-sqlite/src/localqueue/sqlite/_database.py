@@ -13,7 +13,7 @@ import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
-from localqueue.core import StoreError, renew_after_fork
+from localqueue.core import StoreError, StoreLockedError, renew_after_fork
 from localqueue.sqlite import _files
 from localqueue.sqlite._errors import as_store_error, is_busy
 from localqueue.sqlite._forks import disconnect_before_fork
@@ -57,8 +57,12 @@ class Database:
         self._durability = durability
         self._check_schema = check_schema
         self._prepare_schema = prepare_schema
-        self.lock = threading.Lock()
+        # Of the operation that runs. The garbage collector or a signal handler may ask for another
+        # one in the middle of it, in the same thread: that one is refused, where it would hang.
+        self.lock = threading.RLock()
+        self.is_busy = False
         self._connection: sqlite3.Connection | None = None
+        self._identity: tuple[int, int] | None = None
         self._finalizer: weakref.finalize[..., Any] | None = None
         self._closed = False
         renew_after_fork(self)
@@ -91,7 +95,17 @@ class Database:
         # holds up neither the reads of its siblings nor a fork, and their timeouts do not add up.
         def attempt() -> T:
             with self.lock:
-                return action(self._open())
+                if self.is_busy:
+                    raise StoreLockedError(
+                        self.path,
+                        "is in use by this thread, in an operation that was interrupted",
+                        "use the store outside of signal handlers and finalizers",
+                    )
+                self.is_busy = True
+                try:
+                    return action(self._open())
+                finally:
+                    self.is_busy = False
 
         return self.patiently(attempt)
 
@@ -122,7 +136,7 @@ class Database:
 
     def renew_after_fork(self) -> None:
         """In a forked child: neither use nor close what the parent could not close in time."""
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         if self._finalizer is not None:
             self._finalizer.detach()
             self._finalizer = None
@@ -136,13 +150,17 @@ class Database:
         if self._connection is not None:
             if self._connection.in_transaction:  # a second signal hit a rollback
                 _roll_back(self._connection)
-            return self._connection
+            if self._identity == _files.identity(self.path):
+                return self._connection
+            self.disconnect()  # somebody removed or replaced the file; others use the new one
         if self._closed:
             raise StoreError(self.path, "was closed", "open a new store")
         _files.prepare(self.path)
         connection = self._connect()
-        self._connection = connection
+        self._connection, self._identity = connection, _files.identity(self.path)
         self._finalizer = weakref.finalize(self, connection.close)
+        # At exit a daemon thread may be inside SQLite: the connection is closed under its lock.
+        self._finalizer.atexit = False
         return connection
 
     def _connect(self) -> sqlite3.Connection:

@@ -79,6 +79,15 @@ def _check_existing(path: str) -> None:
         raise StoreCorruptError(path, "is cut off in the middle of a page, or is no database")
 
 
+def identity(path: str) -> tuple[int, int] | None:
+    """Which file ``path`` names now; None where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def size(path: str) -> int:
     """The bytes in the file at ``path``; 0 where there is none."""
     try:

@@ -1,4 +1,4 @@
-"""No connection is open while this process is forked.
+"""No connection is open while this process is forked, or when it ends.
 
 SQLite remembers per process which locks it holds on a file. A child inherits that memory but not
 the locks: whatever it opens anew would trust in locks that it does not have, and lose its writes
@@ -7,6 +7,7 @@ when the parent closes the file. https://www.sqlite.org/howtocorrupt.html, secti
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 import time
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
 
     class _Connected(Protocol):
-        lock: threading.Lock
+        lock: threading.RLock
+        is_busy: bool
 
         def disconnect(self) -> None: ...
 
@@ -31,6 +33,7 @@ class _Forks:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._known: weakref.WeakSet[_Connected] = weakref.WeakSet()
+        atexit.register(self._at_exit)
         # What this thread holds: another one may be forking, too.
         self._held = threading.local()
         if hasattr(os, "register_at_fork"):  # not on Windows
@@ -49,17 +52,23 @@ class _Forks:
         deadline = time.monotonic() + _PATIENCE_SECONDS
         if self._hold(self._lock, deadline):
             for database in list(self._known):
-                if self._hold(database.lock, deadline):
+                # Busy: the fork comes out of the operation itself, from a signal handler.
+                if self._hold(database.lock, deadline) and not database.is_busy:
                     database.disconnect()
 
-    def _hold(self, lock: threading.Lock, deadline: float) -> bool:
+    def _at_exit(self) -> None:
+        # Released again: what still runs, in a daemon thread or at exit, connects anew.
+        self._before()
+        self._release()
+
+    def _hold(self, lock: threading.Lock | threading.RLock, deadline: float) -> bool:
         held = lock.acquire(timeout=max(0.0, deadline - time.monotonic()))
         if held:
             self._held.__dict__.setdefault("locks", []).append(lock)
         return held
 
     def _release(self) -> None:
-        locks: list[threading.Lock] = self._held.__dict__.pop("locks", [])
+        locks: list[threading.Lock | threading.RLock] = self._held.__dict__.pop("locks", [])
         for lock in reversed(locks):
             lock.release()
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import tenacity
 
 from localqueue.retry import _background
-from localqueue.retry._common import Engine, PersistentBase, always
+from localqueue.retry._common import Engine, PersistentBase, always, living
 from localqueue.retry._steps import advance_async, perform, perform_async
 from localqueue.retry._wrapping import check_function, dress
 
@@ -51,7 +52,7 @@ class PersistentAsyncRetrying(PersistentBase, tenacity.AsyncRetrying):
         ) -> Self: ...
 
     async def __call__(  # type: ignore[override]  # typed by what the awaitable gives
-        self, fn: Callable[..., Awaitable[R]], *args: Any, **kwargs: Any
+        self, fn: Callable[..., Awaitable[R]], /, *args: Any, **kwargs: Any
     ) -> R:
         """Await ``fn(*args, **kwargs)`` under the budget of its key."""
         check_function(fn)
@@ -121,8 +122,10 @@ class PersistentAsyncRetrying(PersistentBase, tenacity.AsyncRetrying):
         return end.unwrap()
 
     def _engine(self, call: Call) -> tenacity.BaseRetrying:
+        own = weakref.ref(call)
+
         async def judge(_: tenacity.RetryCallState) -> bool:
-            return await perform_async(call.judge(), call.store)
+            return await perform_async(living(own).judge(), living(own).store)
 
         return _Engine(call.statistics, stop=judge, **self._engine_options())
 

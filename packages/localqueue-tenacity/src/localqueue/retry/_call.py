@@ -54,7 +54,7 @@ class Call:
         refusal = yield from self._enter(is_first=True)
         if refusal is not None:
             self._account.tell("refused", attempt=refusal.attempts)
-            raise PersistentRetryExhausted(self._account.key, refusal)
+            raise PersistentRetryExhausted(self._account.key, refusal, str(self.store))
         engine = self._make_engine(self)
         engine.begin()
         while True:
@@ -130,7 +130,7 @@ class Call:
                     account.served = seen.next_attempt_at
                 case _ledger.Defer(seen, due):
                     account.tell("deferred", attempt=seen.attempts, wait_for=due - time.time())
-                    raise RetryDeferred(account.key, due, seen.attempts) from self._last_error
+                    raise RetryDeferred(account.key, due, seen.attempts, seen) from self._last_error
                 case _ledger.Refuse(seen, mark):
                     if mark is None:
                         return seen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from abc import abstractmethod
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from localqueue.retry._defaults import default_store
 from localqueue.retry._state import PersistentRetryCallState
 
 if TYPE_CHECKING:
+    import weakref
     from collections.abc import Callable
     from typing import Self
 
@@ -73,6 +75,17 @@ class PersistentBase(tenacity.BaseRetrying):
         record. Raises as :meth:`get_record`.
         """
         return self._reset(self._store(), self._own_key(key))
+
+    def prune_exhausted(self, *, older_than: float) -> int:
+        """Remove the records of this store exhausted at least ``older_than`` seconds ago.
+
+        Returns how many. Raises ValueError for a negative age, StoreError where the store fails.
+        """
+        store = self._store()
+        removed = store.prune_exhausted(older_than=older_than, now=time.time())
+        if _hooks.is_heard("pruned"):
+            _hooks.emit(_hooks.AttemptEvent("pruned", key="", removed=removed, store=str(store)))
+        return removed
 
     def _reset(self, store: AttemptStore, key: str) -> bool:
         existed = store.delete(key)
@@ -170,6 +183,18 @@ class Engine(tenacity.BaseRetrying):
         super().begin()
         shared.update(self._shared)
         self._shared = shared
+
+
+def living(call: weakref.ref[Call]) -> Call:
+    """The call of an engine that runs.
+
+    An engine is part of a reference cycle inside Tenacity. It refers to its call weakly, so that
+    the job's arguments and result go away when the call ends, not when the collector comes.
+    """
+    found = call()
+    if found is None:
+        raise RuntimeError("the call of this engine is over")
+    return found
 
 
 def always(_: tenacity.RetryCallState) -> bool:

@@ -24,8 +24,6 @@ EventKind: TypeAlias = Literal[
 ]
 
 _log = logging.getLogger("localqueue.retry")
-# A program that has not set logging up sees the exceptions; it needs no copy on stderr.
-_log.addHandler(logging.NullHandler())
 
 _LEVELS: dict[EventKind, int] = {
     "started": logging.DEBUG,
@@ -46,7 +44,8 @@ class AttemptEvent:
     """One transition of a key's budget. The arguments of the call are never part of it.
 
     ``wait_for``: seconds until the next attempt. ``store``: the path or URL of the store.
-    The kind ``"store_failed"`` says that an outcome could not be written down.
+    The kind ``"store_failed"`` says that an outcome could not be written down, ``"pruned"`` that
+    so many records were ``removed`` from a store, whatever their keys (``key`` is empty then).
 
     >>> AttemptEvent("started", key="job:1", attempt=1).wait_for is None
     True
@@ -59,6 +58,7 @@ class AttemptEvent:
     wait_for: float | None = None
     error_type: str | None = None
     store: str = ""
+    removed: int | None = None
 
 
 Hook: TypeAlias = Callable[[AttemptEvent], None]
@@ -75,7 +75,7 @@ def log_event(event: AttemptEvent) -> None:
     if _log.isEnabledFor(level):
         details = "".join(
             f" {name}={value!r}"
-            for name in ("attempt", "function", "wait_for", "error_type", "store")
+            for name in ("attempt", "function", "wait_for", "error_type", "removed", "store")
             if (value := getattr(event, name))
         )
         _log.log(level, "%s key=%r%s", event.kind, event.key, details)
@@ -88,7 +88,9 @@ _hooks: tuple[Hook, ...] = _DEFAULT
 def set_hooks(hooks: Iterable[Hook] | None) -> None:
     """Call these, in order, at every event of this process; None brings the logging back.
 
-    A hook that raises is logged and breaks no call. An empty list turns everything off.
+    A hook that raises is logged and breaks no call. An empty list turns all events off; that an
+    outcome could not be written down is logged all the same. Hooks run in the thread of the call,
+    or in a store's writer thread.
 
     >>> seen = []
     >>> set_hooks([seen.append])
@@ -104,7 +106,9 @@ def set_hooks(hooks: Iterable[Hook] | None) -> None:
 
 def is_heard(kind: EventKind) -> bool:
     """Whether an event of this kind would reach anybody, so that it is worth making."""
-    return _hooks is not _DEFAULT or _log.isEnabledFor(_LEVELS[kind])
+    if _hooks is not _DEFAULT:
+        return bool(_hooks)
+    return _log.isEnabledFor(_LEVELS[kind])
 
 
 def log_store_failure(key: str, error: StoreError) -> None:

@@ -71,22 +71,10 @@ def admission(
         return Refuse(seen, None)
     if spent:
         return Refuse(seen, transitions.refused(seen, now=now))
-    due = backoff_ends(seen, now)
+    due = transitions.due_at(seen, now)
     if due > now and seen.next_attempt_at != served:
         return Defer(seen, due) if too_long(due - now, max_wait) else Wait(seen, due - now)
     return Start(seen.attempts + 1)
-
-
-def backoff_ends(record: RetryRecord, now: float) -> float:
-    """When the record's next attempt is due, never later than its backoff was long.
-
-    A clock that was set back by an hour would otherwise stretch a backoff of a minute.
-    """
-    if record.next_attempt_at is None:
-        return now
-    if record.last_error_at is None:
-        return record.next_attempt_at
-    return min(record.next_attempt_at, now + (record.next_attempt_at - record.last_error_at))
 
 
 def too_long(seconds: float, max_wait: float | None) -> bool:

@@ -30,7 +30,7 @@ ErrorDetail: TypeAlias = Literal["message", "type"]
 
 
 class CommonOptions(TypedDict, total=False):
-    """What every retryer takes. ``None`` means: as if it were not given."""
+    """What every retryer takes. A None that is allowed here means: as if it were not given."""
 
     key: str | None
     key_fn: KeyFunction | None
@@ -102,6 +102,10 @@ TENACITY_OPTIONS = (
 )
 _KNOWN = _DURABLE | {*TENACITY_OPTIONS, "name", "enabled"}
 
+_CALLABLES = frozenset(TENACITY_OPTIONS) - {"reraise", "retry_error_cls"}
+# No wait, and no callback.
+_MAY_BE_NONE = ("wait", "before_sleep", "retry_error_callback")
+
 # Each pair is two sources of truth for one thing.
 _RIVALS = (("max_tries", "stop"), ("key", "key_fn"), ("store", "store_path"))
 
@@ -159,6 +163,7 @@ def split(given: Mapping[str, Any]) -> tuple[Settings, dict[str, Any]]:
     if "max_tries" in durable:
         tries = _count("max_tries", durable.pop("max_tries"), least=1)
         for_tenacity["stop"] = tenacity.stop_after_attempt(tries)
+    _check_strategies(for_tenacity)
     for_tenacity.setdefault("reraise", True)
     for_tenacity.setdefault("wait", tenacity.wait_exponential_jitter(initial=1, max=60))
 
@@ -181,6 +186,19 @@ def split(given: Mapping[str, Any]) -> tuple[Settings, dict[str, Any]]:
     _one_of(durable, "count", ("started", "failed"))
     _one_of(durable, "record_errors", ("message", "type"))
     return Settings(**durable), for_tenacity
+
+
+def _check_strategies(options: Mapping[str, Any]) -> None:
+    for name in _CALLABLES & options.keys():
+        value = options[name]
+        if value is None and name in _MAY_BE_NONE:
+            continue
+        if not callable(value):
+            raise TypeError(f"{name} must be callable, not {value!r}")
+    if isinstance(options.get("retry"), type):
+        raise TypeError(
+            f"retry must be a predicate, such as retry_if_exception_type({options['retry'].__name__})"
+        )
 
 
 def _count(name: str, value: object, *, least: int) -> int:

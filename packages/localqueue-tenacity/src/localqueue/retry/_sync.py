@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import tenacity
 
-from localqueue.retry._common import Engine, PersistentBase, always
+from localqueue.retry._common import Engine, PersistentBase, always, living
 from localqueue.retry._steps import advance, perform
 from localqueue.retry._wrapping import check_function, dress, is_coroutine_function
 
@@ -65,7 +66,10 @@ class PersistentRetrying(PersistentBase, tenacity.Retrying):
             self, **overrides: Unpack[RetryOptions]
         ) -> Self: ...
 
-    def __call__(self, fn: Callable[..., R], *args: Any, **kwargs: Any) -> R:
+    # Positional only, so that the function may have a parameter named ``fn`` or ``self``.
+    def __call__(  # type: ignore[override]
+        self, fn: Callable[..., R], /, *args: Any, **kwargs: Any
+    ) -> R:
         """Call ``fn(*args, **kwargs)`` under the budget of its key."""
         _check_blocking(fn)
         result: R = self._run(fn, args, kwargs, None)
@@ -128,8 +132,9 @@ class PersistentRetrying(PersistentBase, tenacity.Retrying):
         return end.unwrap()
 
     def _engine(self, call: Call) -> tenacity.BaseRetrying:
+        own = weakref.ref(call)
         return _Engine(
-            call.statistics, stop=lambda _: perform(call.judge()), **self._engine_options()
+            call.statistics, stop=lambda _: perform(living(own).judge()), **self._engine_options()
         )
 
     def _ending(self) -> tenacity.BaseRetrying:

@@ -117,6 +117,10 @@ def check_function(fn: object) -> None:
         raise TypeError(
             f"{inner.__qualname__}() is a generator function; its body would run outside the retry"
         )
+    if isinstance(fn, staticmethod | classmethod):
+        raise TypeError(
+            f"decorate the function itself: @{type(fn).__name__} belongs above the retry"
+        )
     if not callable(fn):
         raise TypeError(f"only a function can be retried, not {fn!r}; decorate the function first")
 
