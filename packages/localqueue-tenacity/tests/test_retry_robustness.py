@@ -11,7 +11,7 @@ import weakref
 from unittest.mock import Mock
 
 import pytest
-from tenacity import wait_fixed
+from tenacity import retry_never, wait_fixed
 
 from localqueue.core import RetryRecord, function_name
 from localqueue.retry import (
@@ -127,7 +127,10 @@ def test_a_deferral_and_a_refusal_say_why_and_where(store, style, script):
 
 def test_a_retryer_goes_to_a_spawned_process(tmp_path):
     retryer = PersistentRetrying(
-        key_fn=key_from_argument("name"), store_path=tmp_path / "x.sqlite3", max_tries=2
+        key_fn=key_from_argument("name"),
+        store_path=tmp_path / "x.sqlite3",
+        max_tries=2,
+        retry=retry_never,  # older versions of Tenacity cannot pickle their default
     )
     again = pickle.loads(pickle.dumps(retryer))
     assert again(lambda name: name.upper(), "a") == "A"
