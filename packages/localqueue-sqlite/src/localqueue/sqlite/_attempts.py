@@ -3,73 +3,27 @@
 from __future__ import annotations
 
 import time
-from dataclasses import fields
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from localqueue.core import HISTORY_LIMIT, Failure, RetryRecord, path_from_url, transitions
 from localqueue.sqlite import _schema
+from localqueue.sqlite import _statements as _sql
 from localqueue.sqlite._database import Database
 
 if TYPE_CHECKING:
     import os
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
     from typing import Self
 
     from localqueue.core import RecordState
     from localqueue.sqlite._database import Durability
 
-# The columns stand in the order of the record's fields, so that a row is a record.
-_NAMES = [field.name for field in fields(RetryRecord)]
-_COLUMNS = ", ".join(_NAMES)
-_SELECT = f"SELECT {_COLUMNS} FROM records WHERE key = ?"
-_INSERT = f"INSERT INTO records ({_COLUMNS}, key) VALUES ({'?, ' * len(_NAMES)}?)"
-_INSERT_NEW = f"{_INSERT} ON CONFLICT (key) DO NOTHING"
-_UPSERT = (
-    f"{_INSERT} ON CONFLICT (key) DO UPDATE SET "
-    f"{', '.join(f'{name} = excluded.{name}' for name in _NAMES)}"
-)
-_UPDATE = f"UPDATE records SET {', '.join(f'{name} = ?' for name in _NAMES)} WHERE key = ?"
-_UPDATE_SEEN = f"{_UPDATE} AND revision = ?"
-_DELETE = "DELETE FROM records WHERE key = ?"
-_DELETE_RUNNING = f"{_DELETE} AND budget = ? AND succeeded_at IS NULL"
+_values: Callable[[RetryRecord], tuple[Any, ...]] = attrgetter(*_sql.NAMES)
 
-_SELECT_COUNTED = f"""
-    SELECT {_COLUMNS}, (SELECT max(number) FROM failures WHERE key = records.key)
-    FROM records WHERE key = ?
-"""
-_ADD_FAILURE = "INSERT INTO failures VALUES (?, ?, ?, ?, ?, ?)"
-_TRIM_FAILURES = "DELETE FROM failures WHERE key = ? AND number <= ?"
-_HISTORY = """
-    SELECT attempt, failed_at, error_type, error_message FROM failures
-    WHERE key = ? ORDER BY number
-"""
-
-# The byte FF stands in no UTF-8 text, so that everything with the prefix sorts before it.
-_PAGE = f"""
-    SELECT key, {_COLUMNS} FROM records
-    WHERE key >= :first AND key < (:prefix || x'ff')
-"""
-_STATES = {
-    None: "",
-    "active": " AND exhausted = 0 AND succeeded_at IS NULL",
-    "exhausted": " AND exhausted = 1 AND succeeded_at IS NULL",
-    "succeeded": " AND succeeded_at IS NOT NULL",
-}
-
-_EXHAUSTED_BEFORE = """
-    FROM records WHERE exhausted = 1 AND succeeded_at IS NULL
-    AND coalesce(exhausted_at, first_attempt_at) <= ?
-"""
-_COUNT_EXHAUSTED = f"SELECT count(*) {_EXHAUSTED_BEFORE}"
-_PRUNE = f"""
-    DELETE FROM records WHERE key IN (
-        SELECT key {_EXHAUSTED_BEFORE}
-        ORDER BY coalesce(exhausted_at, first_attempt_at) LIMIT ?
-    )
-"""
 _PRUNE_BATCH = 500
 # Long enough for a writer that asks every millisecond to come in between two batches.
 _PRUNE_PAUSE_SECONDS = 0.002
@@ -121,15 +75,15 @@ class SQLiteAttemptStore:
 
     def load(self, key: str) -> RetryRecord | None:
         """See :meth:`localqueue.core.AttemptStore.load`."""
-        rows = self._database.read(_SELECT, (key,))
+        rows = self._database.read(_sql.SELECT, (key,))
         return _record(rows[0]) if rows else None
 
     def reserve(self, key: str, record: RetryRecord, *, expected: RetryRecord | None) -> bool:
         """See :meth:`localqueue.core.AttemptStore.reserve`."""
         if expected is None:
-            return self._database.write(_INSERT_NEW, (*_values(record), key)) == 1
+            return self._database.write(_sql.INSERT_NEW, (*_values(record), key)) == 1
         parameters = (*_values(record), key, expected.revision)
-        return self._database.write(_UPDATE_SEEN, parameters) == 1
+        return self._database.write(_sql.UPDATE_SEEN, parameters) == 1
 
     def settle(
         self,
@@ -143,17 +97,17 @@ class SQLiteAttemptStore:
         """See :meth:`localqueue.core.AttemptStore.settle`."""
 
         def work(connection: sqlite3.Connection) -> RetryRecord | None:
-            *row, newest = connection.execute(_SELECT_COUNTED, (key,)).fetchone() or (None,)
+            *row, newest = connection.execute(_sql.SELECT_COUNTED, (key,)).fetchone() or (None,)
             record = _record(row) if row else None
             if not transitions.is_running(record, budget):
                 return None
             record = transitions.failed(
                 record, failure, next_attempt_at=next_attempt_at, exhausted=exhausted
             )
-            connection.execute(_UPDATE, (*_values(record), key))
+            connection.execute(_sql.UPDATE, (*_values(record), key))
             number = (newest or 0) + 1
             connection.execute(
-                _ADD_FAILURE,
+                _sql.ADD_FAILURE,
                 (
                     key,
                     number,
@@ -164,7 +118,7 @@ class SQLiteAttemptStore:
                 ),
             )
             if number > HISTORY_LIMIT:
-                connection.execute(_TRIM_FAILURES, (key, number - HISTORY_LIMIT))
+                connection.execute(_sql.TRIM_FAILURES, (key, number - HISTORY_LIMIT))
             return record
 
         return self._database.transact(work)
@@ -178,9 +132,9 @@ class SQLiteAttemptStore:
                 return False
             left = transitions.released(record, interrupted=interruptions_allowed is not None)
             if left is None:
-                connection.execute(_DELETE, (key,))
+                connection.execute(_sql.DELETE, (key,))
             else:
-                connection.execute(_UPDATE, (*_values(left), key))
+                connection.execute(_sql.UPDATE, (*_values(left), key))
             return True
 
         return self._database.transact(work)
@@ -188,25 +142,25 @@ class SQLiteAttemptStore:
     def complete(self, key: str, *, budget: str, succeeded_at: float | None = None) -> bool:
         """See :meth:`localqueue.core.AttemptStore.complete`."""
         if succeeded_at is None:
-            return self._database.write(_DELETE_RUNNING, (key, budget)) == 1
+            return self._database.write(_sql.DELETE_RUNNING, (key, budget)) == 1
 
         def work(connection: sqlite3.Connection) -> bool:
             record = _find(connection, key)
             if not transitions.is_running(record, budget):
                 return False
             kept = transitions.succeeded(record, at=succeeded_at)
-            connection.execute(_UPDATE, (*_values(kept), key))
+            connection.execute(_sql.UPDATE, (*_values(kept), key))
             return True
 
         return self._database.transact(work)
 
     def delete(self, key: str) -> bool:
         """See :meth:`localqueue.core.AttemptStore.delete`."""
-        return self._database.write(_DELETE, (key,)) == 1
+        return self._database.write(_sql.DELETE, (key,)) == 1
 
     def save(self, key: str, record: RetryRecord) -> None:
         """See :meth:`localqueue.core.AttemptStore.save`."""
-        self._database.write(_UPSERT, (*_values(transitions.saved(record)), key))
+        self._database.write(_sql.UPSERT, (*_values(transitions.saved(record)), key))
 
     def records(
         self,
@@ -221,14 +175,14 @@ class SQLiteAttemptStore:
         # No text lies between a key and the same key with a NUL behind it.
         first = prefix if after is None else max(prefix, f"{after}\0")
         rows = self._database.read(
-            f"{_PAGE}{_STATES[state]} ORDER BY key LIMIT :limit",
+            f"{_sql.PAGE}{_sql.STATES[state]} ORDER BY key LIMIT :limit",
             {"first": first, "prefix": prefix, "limit": max(0, limit)},
         )
         return [(row[0], _record(row[1:])) for row in rows]
 
     def history(self, key: str) -> list[Failure]:
         """See :meth:`localqueue.core.AttemptStore.history`."""
-        return [Failure(*row) for row in self._database.read(_HISTORY, (key,))]
+        return [Failure(*row) for row in self._database.read(_sql.HISTORY, (key,))]
 
     def prune_exhausted(self, *, older_than: float, now: float, limit: int | None = None) -> int:
         """See :meth:`localqueue.core.AttemptStore.prune_exhausted`."""
@@ -236,7 +190,7 @@ class SQLiteAttemptStore:
         removed = 0
         while True:
             batch = _PRUNE_BATCH if limit is None else max(0, min(_PRUNE_BATCH, limit - removed))
-            count = self._database.write(_PRUNE, (horizon, batch))
+            count = self._database.write(_sql.PRUNE, (horizon, batch))
             removed += count
             if count < _PRUNE_BATCH:
                 return removed
@@ -245,7 +199,7 @@ class SQLiteAttemptStore:
     def count_exhausted_older_than(self, *, older_than: float, now: float) -> int:
         """See :meth:`localqueue.core.AttemptStore.count_exhausted_older_than`."""
         horizon = transitions.prune_horizon(older_than, now)
-        count: int = self._database.read(_COUNT_EXHAUSTED, (horizon,))[0][0]
+        count: int = self._database.read(_sql.COUNT_EXHAUSTED, (horizon,))[0][0]
         return count
 
     def close(self) -> None:
@@ -274,30 +228,10 @@ def open_attempt_store(url: str) -> SQLiteAttemptStore:
 
 
 def _find(connection: sqlite3.Connection, key: str) -> RetryRecord | None:
-    row = connection.execute(_SELECT, (key,)).fetchone()
+    row = connection.execute(_sql.SELECT, (key,)).fetchone()
     return None if row is None else _record(row)
 
 
 def _record(row: Sequence[Any]) -> RetryRecord:
     attempts, first_attempt_at, exhausted, *rest = row
     return RetryRecord(attempts, first_attempt_at, exhausted == 1, *rest)
-
-
-def _values(record: RetryRecord) -> tuple[Any, ...]:
-    return (
-        record.attempts,
-        record.first_attempt_at,
-        record.exhausted,
-        record.last_attempt_at,
-        record.next_attempt_at,
-        record.exhausted_at,
-        record.succeeded_at,
-        record.function,
-        record.interruptions,
-        record.owner,
-        record.last_error_type,
-        record.last_error_message,
-        record.last_error_at,
-        record.budget,
-        record.revision,
-    )
