@@ -18,7 +18,8 @@ from typing import Any
 from tenacity import stop_after_attempt, wait_fixed
 from witness import Witness
 
-from localqueue.retry import PersistentRetryExhausted, PersistentRetrying, _ledger, set_hooks
+from localqueue.core import transitions
+from localqueue.retry import PersistentRetryExhausted, PersistentRetrying, set_hooks
 from localqueue.sqlite import SQLiteAttemptStore
 
 BUDGET = 6
@@ -48,7 +49,7 @@ class Clock:
 def work(folder: Path, backoff: str, seed: str, number: int, barrier: Any) -> None:
     set_hooks([])
     if backoff == "naive":
-        _ledger.backoff_ends = lambda record, now: record.next_attempt_at or now
+        transitions.due_at = lambda record, now: record.next_attempt_at or now
     time.time = Clock(random.Random(f"{seed}-{number}")).time
     witness = Witness(folder / "witness")
 

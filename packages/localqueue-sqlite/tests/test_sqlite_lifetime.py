@@ -91,5 +91,6 @@ def test_a_store_follows_its_path_when_the_file_is_taken_away(tmp_path: Path) ->
             file.rename(tmp_path / f"old-{file.name}")
 
         assert other.load("job") is None
+        assert worker.load("job") is None
         worker.save("job", RetryRecord(2, 9.0))
         assert other.load("job") == RetryRecord(2, 9.0)

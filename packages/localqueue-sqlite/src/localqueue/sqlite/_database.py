@@ -70,7 +70,10 @@ class Database:
 
     def read(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
         """All rows of one SELECT; no cursor stays open."""
-        return self._use(lambda connection: connection.execute(sql, parameters).fetchall())
+        # Each call begins with one, and so follows its path when the file was taken away.
+        return self._use(
+            lambda connection: connection.execute(sql, parameters).fetchall(), follow=True
+        )
 
     def write(self, sql: str, parameters: Parameters = ()) -> int:
         """Run one statement as its own transaction; returns how many rows it changed.
@@ -90,7 +93,7 @@ class Database:
         """Run ``work`` in one write transaction of ``connection``, which this thread owns."""
         return self.patiently(lambda: _in_transaction(connection, work))
 
-    def _use(self, action: Callable[[sqlite3.Connection], T]) -> T:
+    def _use(self, action: Callable[[sqlite3.Connection], T], *, follow: bool = False) -> T:
         # The thread lock is free between two attempts: a thread that waits for another process
         # holds up neither the reads of its siblings nor a fork, and their timeouts do not add up.
         def attempt() -> T:
@@ -103,7 +106,7 @@ class Database:
                     )
                 self.is_busy = True
                 try:
-                    return action(self._open())
+                    return action(self._open(follow=follow))
                 finally:
                     self.is_busy = False
 
@@ -146,11 +149,11 @@ class Database:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._connection))
             self._connection = None
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self, *, follow: bool) -> sqlite3.Connection:
         if self._connection is not None:
             if self._connection.in_transaction:  # a second signal hit a rollback
                 _roll_back(self._connection)
-            if self._identity == _files.identity(self.path):
+            if not follow or self._identity == _files.identity(self.path):
                 return self._connection
             self.disconnect()  # somebody removed or replaced the file; others use the new one
         if self._closed:
