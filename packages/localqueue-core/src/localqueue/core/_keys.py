@@ -193,12 +193,11 @@ def function_name(fn: Callable[..., Any]) -> str:
     while isinstance(fn, functools.partial):
         fn = fn.func
     # A mock or a remote procedure answers every attribute, with anything.
-    names = (getattr(fn, "__module__", None), getattr(fn, "__qualname__", None))
-    kind = type(fn)
-    module, name = (
-        found if isinstance(found, str) else own
-        for found, own in zip(names, (kind.__module__, kind.__qualname__), strict=True)
-    )
+    module, name = getattr(fn, "__module__", None), getattr(fn, "__qualname__", None)
+    if not isinstance(module, str):
+        module = type(fn).__module__
+    if not isinstance(name, str):
+        name = type(fn).__qualname__
     return f"{module}.{name}"
 
 
