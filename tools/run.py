@@ -5,7 +5,8 @@
     python tools/run.py uv ARGUMENTS                 uv itself, as pinned in pyproject.toml
 
 The first run puts the pinned uv into ``.uv`` and makes the environment ``.venv`` (or the one that
-UV_PROJECT_ENVIRONMENT names) with this interpreter. Nothing outside the checkout is changed.
+UV_PROJECT_ENVIRONMENT names) with this interpreter. Outside of the checkout it writes only to the
+cache of uv; the example keeps its record in your default store.
 """
 
 import os

@@ -52,7 +52,7 @@ def test_arguments_arrive_as_they_are(localqueue: Callable[..., Any], database: 
 
 
 def test_options_may_stand_before_the_key(localqueue: Callable[..., Any], database: Path) -> None:
-    done = localqueue("retry", "run", "--store-path", database, "job", "echo", "fine")
+    done = localqueue("retry", "run", "--store-path", database, "job", "--", "echo", "fine")
     assert (done.returncode, done.stdout) == (0, "fine\n")
 
 
@@ -139,3 +139,9 @@ def test_a_key_is_escaped_in_messages(localqueue: Callable[..., Any], database: 
         "retry", "run", "\x1b[31mred\n", "--max-wait", 0, "--store-path", database, "--", "false"
     )
     assert done.stderr.startswith("localqueue: \\x1b[31mred\\n: attempt 1 failed")
+
+
+def test_a_command_without_its_dashes_is_refused(localqueue: Callable[..., Any]) -> None:
+    done = localqueue("retry", "run", "job", "grep", "-q", "hi", "file")
+    assert done.returncode == 2
+    assert "put -- before the command" in done.stderr

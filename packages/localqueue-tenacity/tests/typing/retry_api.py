@@ -11,6 +11,7 @@ from localqueue.retry import (
     AttemptEvent,
     MemoryAttemptStore,
     PersistentAsyncRetrying,
+    PersistentRetryCallState,
     PersistentRetrying,
     RetryRecord,
     SQLiteAttemptStore,
@@ -144,5 +145,22 @@ def hook(event: AttemptEvent) -> None:
 
 
 set_hooks([hook])
+
+
+def tell(state: PersistentRetryCallState) -> None:
+    print(state.key, state.record)
+
+
+def tell_plainly(state: tenacity.RetryCallState) -> None:
+    print(state.attempt_number)
+
+
+def enough(state: PersistentRetryCallState) -> bool:
+    return state.record is not None and state.record.interruptions > 1
+
+
+PersistentRetrying(key="a", before_sleep=tell, after=tell_plainly, stop=enough)
+PersistentAsyncRetrying(key="a", before_sleep=tell, after=tell_plainly, stop=enough)
+persistent_retry("a")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 set_hooks(None)
 configure_default_store(None)

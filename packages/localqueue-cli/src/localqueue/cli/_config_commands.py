@@ -51,7 +51,7 @@ class NameType(click.ParamType[str]):
     cls=Group,
     epilog="""\b
 Settings:
-  store_path                the SQLite file of the queues
+  store_path                the SQLite file of the queues (budgets do not use it)
   retry_store_path          the SQLite file of the retry budgets
   dead_letter_ttl_seconds   the age from which dead letters may be pruned
   retry_record_ttl_seconds  the age from which "retry prune" removes records

@@ -142,12 +142,12 @@ def what_next(record: RetryRecord, now: float) -> str:
 def unanswered(record: RetryRecord, now: float) -> str | None:
     """What is known of an attempt that has begun and has no outcome; None where there is none."""
     begun, failed = record.last_attempt_at, record.last_error_at
-    if record.state != "active" or begun is None or record.attempts == 0:
+    if record.state == "succeeded" or begun is None or record.attempts == 0:
         return None
-    if failed is not None and failed >= begun:
+    if record.owner is None or (failed is not None and failed >= begun):
         return None
-    owner = record.owner or "an unknown process"
-    return f"attempt {record.attempts} of {moment(begun, now)} {_fate(owner)} ({owner})"
+    fate = f"{_fate(record.owner)} ({record.owner})"
+    return f"attempt {record.attempts} of {moment(begun, now)} {fate}"
 
 
 def _fate(owner: str) -> str:

@@ -13,9 +13,23 @@ from localqueue.cli._options import DURATION, KEY, WAIT, store_options
 from localqueue.cli._stores import open_attempt_store
 
 
+class _RunCommand(Command):
+    """Wants ``--`` before the command, whose options are not localqueue's to read."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse a line without ``--``, unless it asks for help."""
+        asks_for_help = not args or not set(ctx.help_option_names).isdisjoint(args)
+        if "--" not in args and not asks_for_help and not ctx.resilient_parsing:
+            raise click.UsageError("put -- before the command: KEY [OPTIONS] -- COMMAND...", ctx)
+        return super().parse_args(ctx, args)
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
+        """The order in which the words have to come."""
+        return ["KEY", "[OPTIONS]", "--", "COMMAND..."]
+
+
 @click.command(
-    cls=Command,
-    options_metavar="[OPTIONS]",
+    cls=_RunCommand,
     epilog="""\b
 Examples:
   localqueue retry run nightly-backup --max-tries 5 -- backup.sh /srv

@@ -44,8 +44,8 @@ def path_from_url(url: str) -> Path:
     parts = urlsplit(url)
     if parts.netloc:
         raise ValueError(
-            f"the store URL {url!r} has a host; a path starts with three slashes: "
-            f"{parts.scheme}:///{parts.netloc}{parts.path}"
+            f"the store URL {url!r} has a host; the path of a URL is absolute and starts with "
+            f"three slashes, as in {parts.scheme}:///var/lib/{parts.netloc}{parts.path}"
         )
     if parts.query or parts.fragment:
         raise ValueError(f"the store URL {url!r} has a '?' or '#' in it; escape it as %3F or %23")

@@ -40,7 +40,7 @@ class RetryRecord:
     function: str | None = None
     #: Attempts that were interrupted and given back.
     interruptions: int = 0
-    #: ``host:pid`` of the process that started the newest attempt.
+    #: ``host:pid`` of the process that started the newest attempt; None once that was given back.
     owner: str | None = None
     last_error_type: str | None = None
     last_error_message: str | None = None

@@ -138,6 +138,7 @@ def released(record: RetryRecord, *, interrupted: bool) -> RetryRecord | None:
         interruptions=interruptions,
         exhausted=exhausted,
         exhausted_at=record.exhausted_at if exhausted else None,
+        owner=None,  # nobody's attempt is the newest any more
         revision=new_token(),
     )
 

@@ -149,7 +149,7 @@ class Database:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._connection))
             self._connection = None
 
-    def _open(self, *, follow: bool) -> sqlite3.Connection:
+    def _open(self, *, follow: bool = False) -> sqlite3.Connection:
         if self._connection is not None:
             if self._connection.in_transaction:  # a second signal hit a rollback
                 _roll_back(self._connection)

@@ -207,7 +207,7 @@ class Account:
         if other is not None:
             warnings.warn(
                 f"the retry key {self.key!r} in {self.store} is used by two functions, "
-                f"{other} and {self.function}; give each its own prefix",
+                f"{other} and {self.function}; give each a key or a prefix of its own",
                 SharedKeyWarning,
                 stacklevel=2,
             )

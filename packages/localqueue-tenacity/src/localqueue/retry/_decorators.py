@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Never, ParamSpec, Protocol, TypeVar, overload
 
 from localqueue.retry import _options
 from localqueue.retry._async import PersistentAsyncRetrying
@@ -39,7 +39,7 @@ class AsyncRetryDecorator(Protocol):
     def __call__(self, fn: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncRetried[P, R]: ...
 
 
-def persistent_retry(**options: Unpack[RetryOptions]) -> RetryDecorator:
+def persistent_retry(*misplaced: Never, **options: Unpack[RetryOptions]) -> RetryDecorator:
     """Give a function a retry budget that survives the process.
 
     Takes the options of :class:`PersistentRetrying`; they are checked here and not at the call. A
@@ -55,6 +55,7 @@ def persistent_retry(**options: Unpack[RetryOptions]) -> RetryDecorator:
     >>> send("a1")
     'sent a1'
     """
+    _refuse(misplaced)
     retryer = PersistentRetrying(**options)
 
     def decorate(fn: Any) -> Any:
@@ -67,7 +68,9 @@ def persistent_retry(**options: Unpack[RetryOptions]) -> RetryDecorator:
     return decorate
 
 
-def persistent_async_retry(**options: Unpack[AsyncRetryOptions]) -> AsyncRetryDecorator:
+def persistent_async_retry(
+    *misplaced: Never, **options: Unpack[AsyncRetryOptions]
+) -> AsyncRetryDecorator:
     """Give a coroutine function a retry budget that survives the process.
 
     Takes the options of :class:`PersistentAsyncRetrying`; they are checked here and not at the
@@ -81,4 +84,13 @@ def persistent_async_retry(**options: Unpack[AsyncRetryOptions]) -> AsyncRetryDe
     >>> asyncio.run(fetch("a1"))
     'payload of a1'
     """
+    _refuse(misplaced)
     return PersistentAsyncRetrying(**options).wraps
+
+
+def _refuse(misplaced: tuple[object, ...]) -> None:
+    if misplaced:
+        raise TypeError(
+            "a retry needs a key and takes keywords only: write @persistent_retry(key=...) "
+            "or @persistent_retry(key_fn=...)"
+        )

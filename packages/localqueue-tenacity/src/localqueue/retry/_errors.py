@@ -99,7 +99,8 @@ def _last_error(record: RetryRecord) -> str:
             "or their outcomes could not be written)"
         )
     error = RecordedFailure(record.last_error_type, record.last_error_message)
-    if record.last_attempt_at is not None and record.last_attempt_at > record.last_error_at:
+    newest = record.last_attempt_at
+    if newest is not None and record.owner is not None and newest > record.last_error_at:
         return f" (last error: {error}; the newest attempt died with its process, or still runs)"
     return f" (last error: {error})"
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from tenacity.wait import WaitBaseT
 
     from localqueue.core import KeyFunction
+    from localqueue.retry._state import PersistentRetryCallState as State
 
-State: TypeAlias = tenacity.RetryCallState
 Seconds: TypeAlias = "int | float"
 CountMode: TypeAlias = Literal["started", "failed"]
 ErrorDetail: TypeAlias = Literal["message", "type"]
@@ -52,9 +52,9 @@ class RetryOptions(CommonOptions, total=False):
     """The options of :class:`PersistentRetrying`: Tenacity's and ours."""
 
     sleep: Callable[[Seconds], None]
-    stop: StopBaseT
-    wait: WaitBaseT
-    retry: RetryBaseT
+    stop: StopBaseT | Callable[[State], bool]
+    wait: WaitBaseT | Callable[[State], Seconds]
+    retry: RetryBaseT | Callable[[State], bool]
     before: Callable[[State], None]
     after: Callable[[State], None]
     before_sleep: Callable[[State], None] | None
@@ -65,9 +65,9 @@ class AsyncRetryOptions(CommonOptions, total=False):
     """The options of :class:`PersistentAsyncRetrying`; strategies and callbacks may be async."""
 
     sleep: Callable[[Seconds], Awaitable[None] | None]
-    stop: StopBaseT | Callable[[State], Awaitable[bool]]
-    wait: WaitBaseT | Callable[[State], Awaitable[Seconds]]
-    retry: RetryBaseT | AsyncRetryBaseT
+    stop: StopBaseT | Callable[[State], bool | Awaitable[bool]]
+    wait: WaitBaseT | Callable[[State], Seconds | Awaitable[Seconds]]
+    retry: RetryBaseT | AsyncRetryBaseT | Callable[[State], bool | Awaitable[bool]]
     before: Callable[[State], Awaitable[None] | None]
     after: Callable[[State], Awaitable[None] | None]
     before_sleep: Callable[[State], Awaitable[None] | None] | None
@@ -103,6 +103,7 @@ TENACITY_OPTIONS = (
 _KNOWN = _DURABLE | {*TENACITY_OPTIONS, "name", "enabled"}
 
 _CALLABLES = frozenset(TENACITY_OPTIONS) - {"reraise", "retry_error_cls"}
+_HINTS = {"wait": ", such as wait_fixed(5)", "stop": ", such as stop_after_attempt(5)"}
 # No wait, and no callback.
 _MAY_BE_NONE = ("wait", "before_sleep", "retry_error_callback")
 
@@ -194,7 +195,8 @@ def _check_strategies(options: Mapping[str, Any]) -> None:
         if value is None and name in _MAY_BE_NONE:
             continue
         if not callable(value):
-            raise TypeError(f"{name} must be callable, not {value!r}")
+            hint = _HINTS.get(name, "")
+            raise TypeError(f"{name} must be callable{hint}, not {value!r}")
     if isinstance(options.get("retry"), type):
         raise TypeError(
             f"retry must be a predicate, such as retry_if_exception_type({options['retry'].__name__})"
