@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from localqueue.core import Failure, RetryRecord
+from localqueue.core import Failure, RetryRecord, transitions
 from localqueue.sqlite import SQLiteAttemptStore
 
 Records = dict[str, RetryRecord]
@@ -63,6 +63,29 @@ def test_hostile_data_is_escaped_in_tables_and_intact_in_json(
         check=True,
     )
     assert json.loads(again.stdout) == [{"key": HOSTILE, "found": True, "reset": True}]
+
+
+def test_an_attempt_that_was_given_back_is_not_called_dead(
+    localqueue: Callable[..., Any], database: Path
+) -> None:
+    with SQLiteAttemptStore(database) as store:
+        first = transitions.started(None, now=1.0, owner="host:1")
+        second = transitions.started(first, now=2.0, owner="host:2")
+        assert store.reserve("job", first, expected=None)
+        assert store.reserve("job", second, expected=first)
+        assert store.release("job", budget=first.budget, interruptions_allowed=5)
+    shown = json.loads(localqueue("retry", "show", "job", "--store-path", database).stdout)
+    assert (shown["attempts"], shown["interruptions"]) == (1, 1)
+    assert (shown["owner"], shown["unanswered"]) == (None, None)
+
+
+def test_a_budget_spent_by_crashes_says_so(localqueue: Callable[..., Any], database: Path) -> None:
+    with SQLiteAttemptStore(database) as store:
+        crashed = transitions.started(None, now=1.0, owner="host:1")
+        store.save("job", transitions.refused(crashed, now=2.0))
+    shown = json.loads(localqueue("retry", "show", "job", "--store-path", database).stdout)
+    assert shown["state"] == "exhausted"
+    assert "died with its process" in shown["unanswered"]
 
 
 def test_show_tells_the_whole_story(
