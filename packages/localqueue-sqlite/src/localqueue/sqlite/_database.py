@@ -133,9 +133,12 @@ class Database:
 
     def disconnect(self) -> None:
         """Close the connection until the next use; the caller holds the lock."""
-        self._connection = None
+        connection, self._connection = self._connection, None
+        # Not by calling the finalizer, which does nothing any more once the interpreter exits.
         if self._finalizer is not None:
-            self._finalizer()
+            self._finalizer.detach()
+        if connection is not None:
+            connection.close()
 
     def renew_after_fork(self) -> None:
         """In a forked child: neither use nor close what the parent could not close in time."""
