@@ -25,6 +25,7 @@ import scale
 
 ROOT = Path(__file__).resolve().parents[2]
 SIDES = Path(__file__).parent / "sides"
+UV = os.environ.get("UV", "uv")  # "uv run" says where it is
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,10 @@ def make_environments(folder: Path) -> dict[str, str]:
     interpreters = {"ours": sys.executable}
     for side, requirements in PEERS.items():
         where = folder / side
-        subprocess.run(["uv", "venv", "-q", "--python", sys.executable, where], check=True)
+        subprocess.run([UV, "venv", "-q", "--python", sys.executable, where], check=True)
         interpreters[side] = str(where / "bin" / "python")
         if requirements:
-            install = ["uv", "pip", "install", "-q", "--no-config", "--python", str(where)]
+            install = [UV, "pip", "install", "-q", "--no-config", "--python", str(where)]
             subprocess.run([*install, *map(pinned, requirements)], check=True)
     return interpreters
 
