@@ -78,7 +78,7 @@ class _Writer:
         self._draining = True
         try:
             self._executor.submit(self._drain)
-        except RuntimeError:  # the interpreter is exiting: this thread is the last one
+        except RuntimeError:  # the interpreter is exiting and starts no thread: it is done here
             self._drain()
         except BaseException:  # a signal came between: the next operation starts the thread
             self._draining = False
