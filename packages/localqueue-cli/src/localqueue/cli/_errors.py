@@ -14,7 +14,6 @@ from localqueue.cli._output import visible
 DONE = 0
 FAILED = 1
 """An error, or a question that was answered with no."""
-USAGE = 2
 NOTHING_THERE = 3
 NOT_FOUND = 4
 EXHAUSTED = 69
