@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import warnings
-from functools import partial
 from typing import TYPE_CHECKING
 
 from localqueue.core import StoreError, transitions
@@ -69,7 +68,7 @@ class Account:
         if not self.reserves:
             self.begin(seen, attempt)
             return True
-        yield OnStore(partial(self._reserve, seen))
+        yield OnStore(self._reserve, seen)
         if self.reservation is None:
             return False
         self.begin(self.reservation, attempt)
@@ -105,12 +104,10 @@ class Account:
         if self._budget is not None:
             try:
                 yield OnStore(
-                    partial(
-                        self.store.complete,
-                        self.key,
-                        budget=self._budget,
-                        succeeded_at=time.time() if keep else None,
-                    )
+                    self.store.complete,
+                    self.key,
+                    budget=self._budget,
+                    succeeded_at=time.time() if keep else None,
                 )
             except StoreError as error:
                 self.report(error)
@@ -142,14 +139,12 @@ class Account:
             return None
         try:
             record: RetryRecord | None = yield OnStore(
-                partial(
-                    self.store.settle,
-                    self.key,
-                    failure,
-                    budget=self._budget,
-                    next_attempt_at=due,
-                    exhausted=exhausted,
-                )
+                self.store.settle,
+                self.key,
+                failure,
+                budget=self._budget,
+                next_attempt_at=due,
+                exhausted=exhausted,
             )
         except StoreError as failed:
             self.report(failed)
@@ -158,6 +153,12 @@ class Account:
         if record is not None:
             self.state.record, self.served = record, record.next_attempt_at
         return record
+
+    def reject(self, error: BaseException) -> Steps[None]:
+        """The attempt failed for good: the predicate wants no other one, and it does not count."""
+        self.is_unanswered = False
+        self.tell("failed", attempt=self.state.attempt_number, error=error)
+        yield from self.give_back(error)
 
     def give_back(self, error: BaseException) -> Steps[None]:
         """The attempt was interrupted, or did not run, or failed for good: it does not count."""
@@ -170,7 +171,7 @@ class Account:
             return
         try:
             # All in one, because whoever is cancelled for good gets no second answer.
-            yield OnStore(partial(self._release, reservation, error if interrupted else None))
+            yield OnStore(self._release, reservation, error if interrupted else None)
         except StoreError as failed:
             self.report(failed)
 
@@ -191,9 +192,9 @@ class Account:
         """Count an attempt that was not reserved (``count="failed"``)."""
         try:
             while True:
-                seen = yield OnStore(partial(self.store.load, self.key))
+                seen = yield OnStore(self.store.load, self.key)
                 record = self._next_record(seen, self._began_at)
-                if (yield OnStore(partial(self.store.reserve, self.key, record, expected=seen))):
+                if (yield OnStore(self.store.reserve, self.key, record, expected=seen)):
                     break
         except StoreError as error:
             self._budget = None

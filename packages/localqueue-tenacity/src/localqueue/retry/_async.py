@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import weakref
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import tenacity
 
 from localqueue.retry import _background
-from localqueue.retry._common import Engine, PersistentBase, always, living
+from localqueue.retry._common import PersistentBase
 from localqueue.retry._steps import advance_async, perform, perform_async
 from localqueue.retry._wrapping import check_function, dress
 
@@ -121,17 +120,6 @@ class PersistentAsyncRetrying(PersistentBase, tenacity.AsyncRetrying):
             raise
         return end.unwrap()
 
-    def _engine(self, call: Call) -> tenacity.BaseRetrying:
-        own = weakref.ref(call)
-
-        async def judge(_: tenacity.RetryCallState) -> bool:
-            return await perform_async(living(own).judge(), living(own).store)
-
-        return _Engine(call.statistics, stop=judge, **self._engine_options())
-
-    def _ending(self) -> tenacity.BaseRetrying:
-        return tenacity.AsyncRetrying(stop=always, retry=always, **self._ending_options())
-
 
 class AsyncAttempts:
     """The attempts of one ``async for`` loop."""
@@ -170,10 +158,6 @@ class AsyncAttempts:
         # ``async for`` tells nobody that it was left; this object going away does.
         if self._call is not None and not self._is_over:
             _abandon_later(self._call, GeneratorExit())
-
-
-class _Engine(Engine, tenacity.AsyncRetrying):
-    pass
 
 
 class _AsyncAttempt(tenacity.AttemptManager):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Any
+
+import tenacity
 
 from localqueue.core import StoreError
 from localqueue.retry import _ledger
@@ -12,42 +13,30 @@ from localqueue.retry._errors import PersistentRetryExhausted, RetryDeferred
 from localqueue.retry._steps import Ask, End, OnStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import tenacity
-
     from localqueue.core import RetryRecord
     from localqueue.retry._account import Account
     from localqueue.retry._steps import Steps
 
 
 class Call:
-    """The protocol of one call: what it asks the store and the user, and in which order."""
+    """The protocol of one call: what it asks the store and the user, and in which order.
+
+    The user's strategies and callbacks are asked in Tenacity's order. Its own loop (``iter``) is
+    not used: it knows no moment between ``stop`` and ``before_sleep`` at which a failure could be
+    written down, and its machinery costs as much as half a write to the store.
+    """
 
     def __init__(
-        self,
-        account: Account,
-        statistics: dict[str, Any],
-        stop: Callable[[Any], Any],
-        sleep: Callable[[Any], Any],
-        engine: Callable[[Call], tenacity.BaseRetrying],
-        ending: Callable[[], tenacity.BaseRetrying],
+        self, retryer: tenacity.BaseRetrying, account: Account, statistics: dict[str, Any]
     ) -> None:
         self.store = account.store
         self.state = account.state
-        #: Tenacity's statistics of the call.
-        self.statistics = statistics
+        self._retryer = retryer
+        self._account = account
+        # Of this call, under Tenacity's names.
+        self._statistics = statistics
         # What the attempt before raised, once it is no longer in the state.
         self._last_error: BaseException | None = None
-        # Whether Tenacity's step means another attempt. Its value does not tell: a job may
-        # return anything.
-        self._goes_on = False
-        self._account = account
-        self._stop = stop
-        self._sleep = sleep
-        # Tenacity's machinery for the attempts, and for giving up; a refused call needs neither.
-        self._make_engine = engine
-        self._make_ending = ending
 
     def run(self) -> Steps[End]:
         """The whole call. Each None is answered by putting the outcome into the state."""
@@ -55,52 +44,23 @@ class Call:
         if refusal is not None:
             self._account.tell("refused", attempt=refusal.attempts)
             raise PersistentRetryExhausted(self._account.key, refusal, str(self.store))
-        engine = self._make_engine(self)
-        engine.begin()
+        self._statistics |= {
+            "start_time": time.monotonic(),
+            "idle_for": 0,
+            "delay_since_first_attempt": 0,
+        }
         while True:
-            self.statistics["attempt_number"] = self.state.attempt_number
-            end = yield from self._iterate(engine)  # the ``before`` callback
-            if isinstance(end, End):
+            self._statistics["attempt_number"] = self.state.attempt_number
+            end = yield from self._begin_attempt()
+            if end is None:
+                yield None
+                if self.state.outcome is None:
+                    raise RuntimeError("a loop over attempts needs 'with attempt:' around its body")
+                end = yield from self._end_attempt(self.state.outcome)
+                if end is None:
+                    end = yield from self._pause(self.state.outcome)
+            if end is not None:
                 return end
-            yield None
-            if self.state.outcome is None:
-                raise RuntimeError("a loop over attempts needs 'with attempt:' around its body")
-            step = yield from self._iterate(engine)
-            if isinstance(step, End):
-                return step
-            outcome, ended_at = self.state.outcome, self.state.outcome_timestamp
-            number = self.state.attempt_number
-            self._last_error = self._account.error
-            self.state.prepare_for_next_attempt()
-            yield Ask(partial(self._sleep, step))
-            if not (yield from self._enter_again()):
-                self.state.outcome, self.state.outcome_timestamp = outcome, ended_at
-                self.state.attempt_number = number
-                return (yield from self._finish())
-
-    def judge(self) -> Steps[bool]:
-        """Tenacity's stop strategy: ask the user's, and write the failure down."""
-        state, account = self.state, self._account
-        if not account.reserves:
-            yield from account.count()
-        spent = bool((yield Ask(partial(self._stop, state))))
-        wait = float(state.upcoming_sleep)
-        now = time.time()
-        due = now + max(0.0, wait)
-        record = yield from account.settle(
-            account.error, due=due if wait > 0 and not spent else None, exhausted=spent, now=now
-        )
-        if spent or (record is not None and record.exhausted):
-            account.tell("exhausted", attempt=state.attempt_number)
-            return True
-        if _ledger.too_long(wait, account.settings.max_in_process_wait):
-            if record is None:  # nothing keeps the place: the job's own error is the answer
-                return True
-            account.tell("deferred", attempt=state.attempt_number, wait_for=wait)
-            raise RetryDeferred(account.key, due, state.attempt_number) from account.error
-        account.tell("scheduled", attempt=state.attempt_number, wait_for=wait)
-        self._goes_on = True
-        return False
 
     def abandon(self, error: BaseException) -> Steps[None]:
         """End a call that nobody answers: interrupted, cancelled, or a loop that was left early.
@@ -126,7 +86,7 @@ class Call:
             match (yield from self._decide(seen, is_first=is_first)):
                 case _ledger.Wait(seen, seconds):
                     account.tell("scheduled", attempt=seen.attempts, wait_for=seconds)
-                    yield Ask(partial(self._sleep, seconds))
+                    yield Ask(self._retryer.sleep, seconds)
                     account.served = seen.next_attempt_at
                 case _ledger.Defer(seen, due):
                     account.tell("deferred", attempt=seen.attempts, wait_for=due - time.time())
@@ -134,9 +94,7 @@ class Call:
                 case _ledger.Refuse(seen, mark):
                     if mark is None:
                         return seen
-                    if (
-                        yield OnStore(partial(self.store.reserve, account.key, mark, expected=seen))
-                    ):
+                    if (yield OnStore(self.store.reserve, account.key, mark, expected=seen)):
                         return mark
                 case _ledger.Start(attempt):
                     if (yield from account.start(seen, attempt)):
@@ -149,7 +107,7 @@ class Call:
         spent = False
         if _ledger.holds_attempts(seen):
             past = self.state.looking_back(seen, now=now)
-            spent = bool((yield Ask(partial(self._stop, past))))
+            spent = bool((yield Ask(self._retryer.stop, past)))
         return _ledger.admission(
             seen,
             now=now,
@@ -176,43 +134,103 @@ class Call:
             return False
         return refusal is None
 
-    def _iterate(self, engine: tenacity.BaseRetrying) -> Steps[Any]:
-        """Tenacity's next step, or an End where the call is over."""
-        self._goes_on = self.state.outcome is None
+    def _begin_attempt(self) -> Steps[End | None]:
         try:
-            step = yield Ask(partial(engine.iter, self.state))
+            if self._retryer.before is not None:
+                yield Ask(self._retryer.before, self.state)
         except GeneratorExit:
             raise
         except BaseException as error:
-            yield from self._conclude(error)
-            return End(error=error)
-        if self._goes_on:
-            return step
-        if self._account.is_unanswered:  # else it is the value of a retry_error_callback
-            yield from self._account.accept()
-        return End(step)
-
-    def _conclude(self, error: BaseException) -> Steps[None]:
-        """Write down what Tenacity's last step means, unless ``judge`` has done so."""
-        if not self._account.is_unanswered:
-            return
-        outcome = self.state.outcome
-        if not isinstance(error, Exception):
             yield from self.abandon(error)
-        elif outcome is None:  # ``before`` raised: the function did not run
-            yield from self._account.give_back(error)
-        elif outcome.failed and outcome.exception() is error:  # the predicate said no
-            self._account.is_unanswered = False
-            self._account.tell("failed", attempt=self.state.attempt_number, error=error)
-            yield from self._account.give_back(error)
-        else:  # a callback or a strategy of the user raised
-            yield from self._account.settle(self._account.error, due=None, exhausted=False)
+            return End(error=error)
+        return None
 
-    def _finish(self) -> Steps[End]:
-        """End as if this call's own stop had said yes: others have used the budget up."""
+    def _end_attempt(self, outcome: tenacity.Future) -> Steps[End | None]:
+        """What the outcome of an attempt means: the end of the call, or another attempt (None)."""
         try:
-            return End((yield Ask(partial(self._make_ending().iter, self.state))))
+            return (yield from self._judge(outcome))
+        except GeneratorExit:
+            raise
+        except BaseException as error:  # of a callback or a strategy
+            if self._account.is_unanswered and isinstance(error, Exception):
+                yield from self._account.settle(outcome.exception(), due=None, exhausted=False)
+            else:
+                yield from self.abandon(error)
+            return End(error=error)
+
+    def _pause(self, outcome: tenacity.Future) -> Steps[End | None]:
+        """Sleep, and reserve the next attempt; the end of the call where there is none."""
+        state = self.state
+        ended_at, number = state.outcome_timestamp, state.attempt_number
+        self._last_error = outcome.exception()
+        seconds = float(state.upcoming_sleep)
+        state.prepare_for_next_attempt()
+        yield Ask(self._retryer.sleep, seconds)
+        if (yield from self._enter_again()):
+            return None
+        state.outcome, state.outcome_timestamp = outcome, ended_at
+        state.attempt_number = number
+        return (yield from self._give_up(outcome))
+
+    def _judge(self, outcome: tenacity.Future) -> Steps[End | None]:
+        state, account, retryer = self.state, self._account, self._retryer
+        error = outcome.exception()
+        if not isinstance(error, tenacity.TryAgain) and not (yield Ask(retryer.retry, state)):
+            if error is not None:
+                yield from account.reject(error)
+                return End(error=error)
+            yield from account.accept()
+            return End(outcome.result())
+        if retryer.after is not None:
+            yield Ask(retryer.after, state)
+        state.upcoming_sleep = yield Ask(retryer.wait, state)
+        self._statistics["delay_since_first_attempt"] = state.seconds_since_start
+        if (yield from self._is_over(error)):
+            return (yield from self._give_up(outcome))
+        seconds = float(state.upcoming_sleep)
+        state.next_action = tenacity.RetryAction(seconds)
+        state.idle_for += seconds
+        self._statistics["idle_for"] += seconds
+        self._statistics["attempt_number"] += 1
+        if retryer.before_sleep is not None:
+            yield Ask(retryer.before_sleep, state)
+        return None
+
+    def _is_over(self, error: BaseException | None) -> Steps[bool]:
+        """Ask the stop strategy, and write the failure down."""
+        state, account = self.state, self._account
+        if not account.reserves:
+            yield from account.count()
+        spent = bool((yield Ask(self._retryer.stop, state)))
+        wait = float(state.upcoming_sleep)
+        now = time.time()
+        due = now + max(0.0, wait)
+        record = yield from account.settle(
+            error, due=due if wait > 0 and not spent else None, exhausted=spent, now=now
+        )
+        if spent or (record is not None and record.exhausted):
+            account.tell("exhausted", attempt=state.attempt_number)
+            return True
+        if _ledger.too_long(wait, account.settings.max_in_process_wait):
+            if record is None:  # nothing keeps the place: the job's own error is the answer
+                return True
+            account.tell("deferred", attempt=state.attempt_number, wait_for=wait)
+            raise RetryDeferred(account.key, due, state.attempt_number) from error
+        account.tell("scheduled", attempt=state.attempt_number, wait_for=wait)
+        return False
+
+    def _give_up(self, outcome: tenacity.Future) -> Steps[End]:
+        """The end that the retryer has for a call without further attempts."""
+        retryer = self._retryer
+        try:
+            if retryer.retry_error_callback:
+                return End((yield Ask(retryer.retry_error_callback, self.state)))
+            last = retryer.retry_error_cls(outcome)
+            if retryer.reraise:
+                last.reraise()
         except GeneratorExit:
             raise
         except BaseException as error:
             return End(error=error)
+        last.__cause__ = outcome.exception()
+        return End(error=last)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from abc import abstractmethod
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,6 @@ from localqueue.retry._defaults import default_store
 from localqueue.retry._state import PersistentRetryCallState
 
 if TYPE_CHECKING:
-    import weakref
     from collections.abc import Callable
     from typing import Self
 
@@ -129,74 +127,4 @@ class PersistentBase(tenacity.BaseRetrying):
             PersistentRetryCallState(self, fn, args, kwargs, key=key),
             function=self.name if fn is None else function_name(fn),
         )
-        return Call(
-            account,
-            self.statistics,
-            stop=self.stop,
-            sleep=self.sleep,
-            engine=self._engine,
-            ending=self._ending,
-        )
-
-    @abstractmethod
-    def _engine(self, call: Call) -> tenacity.BaseRetrying:
-        """Tenacity's machinery for one call, whose stop strategy is the call's own."""
-
-    @abstractmethod
-    def _ending(self) -> tenacity.BaseRetrying:
-        """Tenacity's machinery for a call that gives up, whatever its strategies say."""
-
-    def _engine_options(self) -> dict[str, Any]:
-        """The strategies and callbacks of this retryer, except its stop strategy."""
-        return {
-            "sleep": self.sleep,
-            "wait": self.wait,
-            "retry": self.retry,
-            "before": self.before,
-            "after": self.after,
-            "before_sleep": self.before_sleep,
-            **self._ending_options(),
-        }
-
-    def _ending_options(self) -> dict[str, Any]:
-        return {
-            "reraise": self.reraise,
-            "retry_error_cls": self.retry_error_cls,
-            "retry_error_callback": self.retry_error_callback,
-        }
-
-
-class Engine(tenacity.BaseRetrying):
-    """Tenacity's machinery for one call, with the statistics kept where the user looks."""
-
-    def __init__(self, statistics: dict[str, Any], **options: Any) -> None:
-        super().__init__(**options)
-        self._shared = statistics
-
-    @property
-    def statistics(self) -> dict[str, Any]:
-        return self._shared
-
-    def begin(self) -> None:
-        """Start the statistics anew, all at once: another thread may be counting in them."""
-        shared, self._shared = self._shared, {}
-        super().begin()
-        shared.update(self._shared)
-        self._shared = shared
-
-
-def living(call: weakref.ref[Call]) -> Call:
-    """The call of an engine that runs.
-
-    An engine is part of a reference cycle inside Tenacity. It refers to its call weakly, so that
-    the job's arguments and result go away when the call ends, not when the collector comes.
-    """
-    found = call()
-    if found is None:
-        raise RuntimeError("the call of this engine is over")
-    return found
-
-
-def always(_: tenacity.RetryCallState) -> bool:
-    """A strategy that says yes."""
-    return True
+        return Call(self, account, self.statistics)

@@ -7,7 +7,8 @@ It yields None where the caller has to make an attempt.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
+from functools import partial
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
@@ -19,16 +20,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class OnStore(NamedTuple):
-    """Run an operation that may wait for a lock or a disk."""
-
-    run: Callable[[], Any]
+class OnStore(partial[Any]):
+    """An operation that may wait for a lock or a disk."""
 
 
-class Ask(NamedTuple):
-    """Run code of the user, which in an async call may return an awaitable."""
-
-    run: Callable[[], Any]
+class Ask(partial[Any]):
+    """Code of the user, which in an async call may return an awaitable."""
 
 
 class End(NamedTuple):
@@ -59,7 +56,7 @@ def advance(steps: Steps[Any]) -> End | None:
         step = next(steps)
         while step is not None:
             try:
-                value = step.run()
+                value = step()
             except BaseException as error:
                 step = steps.throw(error)
             else:
@@ -76,9 +73,9 @@ async def advance_async(steps: Steps[Any], store: AttemptStore) -> End | None:
         while step is not None:
             try:
                 if isinstance(step, OnStore):
-                    value = await _background.run(store, step.run)
+                    value = await _background.run(store, step)
                 else:
-                    value = step.run()
+                    value = step()
                     if isawaitable(value):
                         value = await value
             except BaseException as error:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import weakref
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import tenacity
 
-from localqueue.retry._common import Engine, PersistentBase, always, living
+from localqueue.retry._common import PersistentBase
 from localqueue.retry._steps import advance, perform
 from localqueue.retry._wrapping import check_function, dress, is_coroutine_function
 
@@ -131,24 +130,11 @@ class PersistentRetrying(PersistentBase, tenacity.Retrying):
             raise
         return end.unwrap()
 
-    def _engine(self, call: Call) -> tenacity.BaseRetrying:
-        own = weakref.ref(call)
-        return _Engine(
-            call.statistics, stop=lambda _: perform(living(own).judge()), **self._engine_options()
-        )
-
-    def _ending(self) -> tenacity.BaseRetrying:
-        return tenacity.Retrying(stop=always, retry=always, **self._ending_options())
-
 
 def _check_blocking(fn: object) -> None:
     check_function(fn)
     if is_coroutine_function(fn):
         raise TypeError(f"{fn!r} is a coroutine function; use PersistentAsyncRetrying for it")
-
-
-class _Engine(Engine, tenacity.Retrying):
-    pass
 
 
 class _Attempt(tenacity.AttemptManager):
