@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from localqueue.core import RetryRecord, StoreCorruptError, StoreError, StoreVersionError
+from localqueue.core import (
+    Failure,
+    RetryRecord,
+    StoreCorruptError,
+    StoreError,
+    StoreVersionError,
+)
 from localqueue.sqlite import SQLiteAttemptStore
 
 if TYPE_CHECKING:
@@ -239,3 +245,16 @@ def test_a_store_without_its_tables_is_a_store_error(path: Path) -> None:
         store.load("job:1")
     assert caught.value.problem == "SQLite reports: no such table: records"
     assert caught.value.remedy
+
+
+def test_a_history_that_is_none_is_damage(path: Path) -> None:
+    with SQLiteAttemptStore(path) as store:
+        store.save("job:1", RetryRecord(1, 7.0, budget="b"))
+        with contextlib.closing(sqlite3.connect(path)) as plain:
+            plain.execute("UPDATE records SET history = '[3]'")
+            plain.commit()
+        with pytest.raises(StoreCorruptError, match=r"a history that cannot be read.*job:1"):
+            store.history("job:1")
+        with pytest.raises(StoreCorruptError, match=r"a history that cannot be read.*job:1"):
+            store.settle("job:1", Failure(1, 9.0), budget="b")
+        assert store.load("job:1") == RetryRecord(1, 7.0)

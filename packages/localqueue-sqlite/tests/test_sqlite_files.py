@@ -196,10 +196,9 @@ def test_the_durability_is_set_on_the_connection(durability: Any, level: int, pa
 def test_the_connection_trusts_neither_schema_nor_pages(path: Path) -> None:
     with SQLiteAttemptStore(path) as store:
         found = {
-            name: pragma(store, name)
-            for name in ("trusted_schema", "cell_size_check", "mmap_size", "foreign_keys")
+            name: pragma(store, name) for name in ("trusted_schema", "cell_size_check", "mmap_size")
         }
-    assert found == {"trusted_schema": 0, "cell_size_check": 1, "mmap_size": 0, "foreign_keys": 1}
+    assert found == {"trusted_schema": 0, "cell_size_check": 1, "mmap_size": 0}
 
 
 def test_the_file_says_whose_it_is_and_keeps_its_log_mode(path: Path) -> None:

@@ -70,14 +70,19 @@ def test_an_operation_inside_an_operation_is_refused_and_does_not_hang(tmp_path:
 
         seen: list[BaseException] = []
 
-        def meddle(_: object) -> None:
+        def meddle() -> int:
             try:
                 store.load("job")
             except StoreLockedError as error:
                 seen.append(error)
+            return 0
 
-        database = store._database
-        database.transact(meddle)
+        # SQLite calls the handler in the middle of a statement, as a signal or the collector may.
+        connection = store._database._connection
+        assert connection is not None
+        connection.set_progress_handler(meddle, 1)
+        store.save("job", RECORD)
+        connection.set_progress_handler(None, 1)
         assert "in use by this thread" in str(seen[0])
         assert store.load("job") == RECORD
 

@@ -93,7 +93,7 @@ def threads(path: str, forks: str) -> None:
     def work(number: int) -> None:
         while not done.is_set():
             store.save(f"thread:{number}:{calls[number] % 50}", RECORD)
-            store.release("none", budget="none")
+            store.release(f"thread:{number}:{calls[number] % 50}", budget="none")
             calls[number] += 1
 
     running = [threading.Thread(target=work, args=(number,)) for number in range(2)]

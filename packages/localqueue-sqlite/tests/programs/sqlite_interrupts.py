@@ -81,19 +81,19 @@ class Alarm:
 class NaiveDatabase(Database):
     """BEGIN stands outside of the try, and only an Exception is rolled back."""
 
-    def transact(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
+    def write(self, sql: str, parameters: Any = ()) -> int:
         connection = self._connection
         if connection is None:
             with self.lock:
                 connection = self._open()
         connection.execute("BEGIN IMMEDIATE")
         try:
-            result = work(connection)
+            changed = connection.execute(sql, parameters).rowcount
         except Exception:
             connection.execute("ROLLBACK")
             raise
         connection.execute("COMMIT")
-        return result
+        return changed
 
 
 def make(path: Path, kind: str) -> SQLiteAttemptStore:

@@ -14,6 +14,7 @@ from localqueue.core._errors import (
 from localqueue.core._failures import MESSAGE_LIMIT, describe_error
 from localqueue.core._filesystem import make_folders, refuse_network_filesystem
 from localqueue.core._forking import renew_after_fork
+from localqueue.core._history import extend_history, parse_history
 from localqueue.core._keys import (
     KeyFunction,
     check_key,
@@ -49,6 +50,7 @@ __all__ = [
     "check_key",
     "default_attempt_store_path",
     "describe_error",
+    "extend_history",
     "function_name",
     "idempotency_key_from_id",
     "key_from_argument",
@@ -57,6 +59,7 @@ __all__ = [
     "make_folders",
     "open_attempt_store",
     "open_memory_store",
+    "parse_history",
     "path_from_url",
     "path_to_url",
     "refuse_network_filesystem",

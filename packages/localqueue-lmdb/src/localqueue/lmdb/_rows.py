@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from heapq import nsmallest
 from itertools import groupby, islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from localqueue.core import HISTORY_LIMIT, transitions
+from localqueue.core import extend_history, parse_history, transitions
 from localqueue.lmdb._values import (
     SHORT,
-    dump_failures,
+    Damaged,
     dump_record,
-    load_failures,
     load_record,
     sortable,
     stored_key,
@@ -68,12 +68,17 @@ class Rows:
     def history(self, key: str) -> list[Failure]:
         """The failures of ``key``, oldest first."""
         stored = stored_key(key)
-        return load_failures(stored, self._transaction.get(stored, db=self._tables.failures))
+        with _whole(stored):
+            return parse_history(self._transaction.get(stored, db=self._tables.failures))
 
     def add_failure(self, key: str, failure: Failure) -> None:
         """Add to the history of ``key``, and drop what is too old."""
-        kept = [*self.history(key), failure][-HISTORY_LIMIT:]
-        self._transaction.put(stored_key(key), dump_failures(kept), db=self._tables.failures)
+        stored = stored_key(key)
+        with _whole(stored):
+            history = extend_history(
+                self._transaction.get(stored, db=self._tables.failures), failure
+            )
+        self._transaction.put(stored, history.encode(), db=self._tables.failures)
 
     def page(
         self, prefix: str, state: RecordState | None, after: str | None, limit: int
@@ -156,6 +161,14 @@ def _index_entry(stored: bytes, record: RetryRecord | None) -> bytes | None:
     if record is None or record.state != "exhausted":
         return None
     return sortable(transitions.exhaustion_time(record)) + stored
+
+
+@contextmanager
+def _whole(stored: bytes) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise Damaged(f"a history under {stored[:80]!r}") from error
 
 
 def _raw(text: str) -> bytes:

@@ -1,14 +1,13 @@
-"""What stands in the tables: keys of any length in LMDB's order, records and failures as JSON."""
+"""What stands in the tables: keys of any length in LMDB's order, records as JSON."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import struct
-from dataclasses import astuple, fields
-from typing import Any
+from dataclasses import fields
 
-from localqueue.core import Failure, RetryRecord, check_key
+from localqueue.core import RetryRecord, check_key
 
 # LMDB takes keys of 1 to 511 bytes, and the index by time puts 8 bytes before this one.
 _DIGEST = 32
@@ -57,7 +56,9 @@ def dump_record(key: str, stored: bytes, record: RetryRecord) -> bytes:
     }
     if len(stored) > SHORT:
         values["key"] = key
-    return _dump(values)
+    # Lone surrogates in an error's message are data like anything else.
+    text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "surrogatepass")
 
 
 def load_record(stored: bytes, value: bytes) -> tuple[str, RetryRecord]:
@@ -74,25 +75,6 @@ def load_record(stored: bytes, value: bytes) -> tuple[str, RetryRecord]:
         raise Damaged(f"a record under {stored[:80]!r}") from error
 
 
-def dump_failures(failures: list[Failure]) -> bytes:
-    """The JSON of a history.
-
-    >>> dump_failures([Failure(1, 5.0, "OSError")])
-    b'[[1,5.0,"OSError",null]]'
-    """
-    return _dump([astuple(failure) for failure in failures])
-
-
-def load_failures(stored: bytes, value: bytes | None) -> list[Failure]:
-    """The history in a value, oldest first; none where there is no value."""
-    if value is None:
-        return []
-    try:
-        return [Failure(*row) for row in json.loads(value)]
-    except (ValueError, TypeError) as error:
-        raise Damaged(f"a history under {stored[:80]!r}") from error
-
-
 def sortable(at: float) -> bytes:
     """Eight bytes in the order of the numbers, those before 1970 too.
 
@@ -102,9 +84,3 @@ def sortable(at: float) -> bytes:
     # The bits of a double sort like its value, but the sign's, and backwards where that is set.
     (bits,) = _TIME.unpack(_DOUBLE.pack(at + 0.0))
     return _TIME.pack(bits ^ (_ALL if bits & _SIGN else _SIGN))
-
-
-def _dump(value: Any) -> bytes:
-    # Lone surrogates in an error's message are data like anything else.
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "surrogatepass")

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from localqueue.core import HISTORY_LIMIT, Failure, RetryRecord, path_from_url, transitions
+from localqueue.core import (
+    RetryRecord,
+    StoreCorruptError,
+    extend_history,
+    parse_history,
+    path_from_url,
+    transitions,
+)
 from localqueue.sqlite import _schema
 from localqueue.sqlite import _statements as _sql
 from localqueue.sqlite._database import Database
 
 if TYPE_CHECKING:
     import os
-    import sqlite3
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
     from typing import Self
 
-    from localqueue.core import RecordState
+    from localqueue.core import Failure, RecordState
     from localqueue.sqlite._database import Durability
 
 _values: Callable[[RetryRecord], tuple[Any, ...]] = attrgetter(*_sql.NAMES)
@@ -82,8 +89,7 @@ class SQLiteAttemptStore:
         """See :meth:`localqueue.core.AttemptStore.reserve`."""
         if expected is None:
             return self._database.write(_sql.INSERT_NEW, (*_values(record), key)) == 1
-        parameters = (*_values(record), key, expected.revision)
-        return self._database.write(_sql.UPDATE_SEEN, parameters) == 1
+        return self._replace(key, expected, record)
 
     def settle(
         self,
@@ -95,64 +101,41 @@ class SQLiteAttemptStore:
         exhausted: bool = False,
     ) -> RetryRecord | None:
         """See :meth:`localqueue.core.AttemptStore.settle`."""
-
-        def work(connection: sqlite3.Connection) -> RetryRecord | None:
-            *row, newest = connection.execute(_sql.SELECT_COUNTED, (key,)).fetchone() or (None,)
+        while True:
+            rows = self._database.read(_sql.SELECT_WITH_HISTORY, (key,))
+            *row, history = rows[0] if rows else (None,)
             record = _record(row) if row else None
             if not transitions.is_running(record, budget):
                 return None
-            record = transitions.failed(
+            after = transitions.failed(
                 record, failure, next_attempt_at=next_attempt_at, exhausted=exhausted
             )
-            connection.execute(_sql.UPDATE, (*_values(record), key))
-            number = (newest or 0) + 1
-            connection.execute(
-                _sql.ADD_FAILURE,
-                (
-                    key,
-                    number,
-                    failure.attempt,
-                    failure.failed_at,
-                    failure.error_type,
-                    failure.error_message,
-                ),
-            )
-            if number > HISTORY_LIMIT:
-                connection.execute(_sql.TRIM_FAILURES, (key, number - HISTORY_LIMIT))
-            return record
-
-        return self._database.transact(work)
+            with self._reading_history(key):
+                history = extend_history(history, failure)
+            values = (*_values(after), history, key, record.revision)
+            if self._database.write(_sql.UPDATE_SEEN_WITH_HISTORY, values):
+                return after
 
     def release(self, key: str, *, budget: str, interruptions_allowed: int | None = None) -> bool:
         """See :meth:`localqueue.core.AttemptStore.release`."""
-
-        def work(connection: sqlite3.Connection) -> bool:
-            record = _find(connection, key)
+        while True:
+            record = self.load(key)
             if not transitions.is_releasable(record, budget, interruptions_allowed):
                 return False
             left = transitions.released(record, interrupted=interruptions_allowed is not None)
-            if left is None:
-                connection.execute(_sql.DELETE, (key,))
-            else:
-                connection.execute(_sql.UPDATE, (*_values(left), key))
-            return True
-
-        return self._database.transact(work)
+            if self._replace(key, record, left):
+                return True
 
     def complete(self, key: str, *, budget: str, succeeded_at: float | None = None) -> bool:
         """See :meth:`localqueue.core.AttemptStore.complete`."""
         if succeeded_at is None:
             return self._database.write(_sql.DELETE_RUNNING, (key, budget)) == 1
-
-        def work(connection: sqlite3.Connection) -> bool:
-            record = _find(connection, key)
+        while True:
+            record = self.load(key)
             if not transitions.is_running(record, budget):
                 return False
-            kept = transitions.succeeded(record, at=succeeded_at)
-            connection.execute(_sql.UPDATE, (*_values(kept), key))
-            return True
-
-        return self._database.transact(work)
+            if self._replace(key, record, transitions.succeeded(record, at=succeeded_at)):
+                return True
 
     def delete(self, key: str) -> bool:
         """See :meth:`localqueue.core.AttemptStore.delete`."""
@@ -182,7 +165,9 @@ class SQLiteAttemptStore:
 
     def history(self, key: str) -> list[Failure]:
         """See :meth:`localqueue.core.AttemptStore.history`."""
-        return [Failure(*row) for row in self._database.read(_sql.HISTORY, (key,))]
+        rows = self._database.read(_sql.HISTORY, (key,))
+        with self._reading_history(key):
+            return parse_history(rows[0][0] if rows else None)
 
     def prune_exhausted(self, *, older_than: float, now: float, limit: int | None = None) -> int:
         """See :meth:`localqueue.core.AttemptStore.prune_exhausted`."""
@@ -206,6 +191,22 @@ class SQLiteAttemptStore:
         """See :meth:`localqueue.core.AttemptStore.close`."""
         self._database.close()
 
+    @contextmanager
+    def _reading_history(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except ValueError as error:
+            problem = f"holds a history that cannot be read, under the key {key!r}"
+            raise StoreCorruptError(self._database.path, problem) from error
+
+    def _replace(self, key: str, seen: RetryRecord, new: RetryRecord | None) -> bool:
+        # One statement, which is a transaction of its own. What was read before it is still true
+        # if the revision is; where it is not, the caller reads again.
+        if new is None:
+            return self._database.write(_sql.DELETE_SEEN, (key, seen.revision)) == 1
+        values = (*_values(new), key, seen.revision)
+        return self._database.write(_sql.UPDATE_SEEN, values) == 1
+
     def __enter__(self) -> Self:
         return self
 
@@ -225,11 +226,6 @@ def open_attempt_store(url: str) -> SQLiteAttemptStore:
     '/var/lib/retries.sqlite3'
     """
     return SQLiteAttemptStore(path_from_url(url))
-
-
-def _find(connection: sqlite3.Connection, key: str) -> RetryRecord | None:
-    row = connection.execute(_sql.SELECT, (key,)).fetchone()
-    return None if row is None else _record(row)
 
 
 def _record(row: Sequence[Any]) -> RetryRecord:

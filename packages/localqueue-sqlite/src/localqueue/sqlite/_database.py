@@ -83,10 +83,6 @@ class Database:
         """
         return self._use(lambda connection: connection.execute(sql, parameters).rowcount)
 
-    def transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run ``work`` in one write transaction; again from its start if another one hinders it."""
-        return self._use(lambda connection: _in_transaction(connection, work))
-
     def transact_on(
         self, connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]
     ) -> T:
@@ -204,7 +200,6 @@ class Database:
             "trusted_schema=OFF",
             "cell_size_check=ON",
             "mmap_size=0",
-            "foreign_keys=ON",
             f"synchronous={_SYNCHRONOUS[self._durability]}",
             # On macOS a plain fsync does not reach the platters.
             f"fullfsync={'ON' if self._durability == 'power' else 'OFF'}",

@@ -38,7 +38,10 @@ _TABLES = (
         last_error_message TEXT,
         last_error_at REAL,
         budget TEXT NOT NULL,
-        revision TEXT NOT NULL
+        revision TEXT NOT NULL,
+        -- The last failures as JSON. In the row itself, so that a success has nothing else to
+        -- remove and a failure nothing else to write; last, so that it is only read when wanted.
+        history TEXT
     ) WITHOUT ROWID
     """,
     # Both indexes are partial: a job that succeeds pays for neither.
@@ -47,17 +50,6 @@ _TABLES = (
     WHERE exhausted = 1
     """,
     "CREATE INDEX exhausted_by_key ON records (key) WHERE exhausted = 1",
-    """
-    CREATE TABLE failures (
-        key TEXT NOT NULL REFERENCES records (key) ON DELETE CASCADE,
-        number INTEGER NOT NULL,
-        attempt INTEGER NOT NULL,
-        failed_at REAL NOT NULL,
-        error_type TEXT,
-        error_message TEXT,
-        PRIMARY KEY (key, number)
-    ) WITHOUT ROWID
-    """,
 )
 
 

@@ -16,21 +16,16 @@ UPSERT = (
     f"{INSERT} ON CONFLICT (key) DO UPDATE SET "
     f"{', '.join(f'{name} = excluded.{name}' for name in NAMES)}"
 )
-UPDATE = f"UPDATE records SET {', '.join(f'{name} = ?' for name in NAMES)} WHERE key = ?"
-UPDATE_SEEN = f"{UPDATE} AND revision = ?"
+_SET = f"UPDATE records SET {', '.join(f'{name} = ?' for name in NAMES)}"
+_SEEN = "WHERE key = ? AND revision = ?"
+UPDATE_SEEN = f"{_SET} {_SEEN}"
 DELETE = "DELETE FROM records WHERE key = ?"
+DELETE_SEEN = f"DELETE FROM records {_SEEN}"
 DELETE_RUNNING = f"{DELETE} AND budget = ? AND succeeded_at IS NULL"
 
-SELECT_COUNTED = f"""
-    SELECT {COLUMNS}, (SELECT max(number) FROM failures WHERE key = records.key)
-    FROM records WHERE key = ?
-"""
-ADD_FAILURE = "INSERT INTO failures VALUES (?, ?, ?, ?, ?, ?)"
-TRIM_FAILURES = "DELETE FROM failures WHERE key = ? AND number <= ?"
-HISTORY = """
-    SELECT attempt, failed_at, error_type, error_message FROM failures
-    WHERE key = ? ORDER BY number
-"""
+SELECT_WITH_HISTORY = f"SELECT {COLUMNS}, history FROM records WHERE key = ?"
+UPDATE_SEEN_WITH_HISTORY = f"{_SET}, history = ? {_SEEN}"
+HISTORY = "SELECT history FROM records WHERE key = ?"
 
 # The byte FF stands in no UTF-8 text, so that everything with the prefix sorts before it.
 PAGE = f"""
