@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, TypeAlias
 
 RecordState: TypeAlias = Literal["active", "exhausted", "succeeded"]
 
@@ -54,6 +54,24 @@ class RetryRecord:
         if self.succeeded_at is not None:
             return "succeeded"
         return "exhausted" if self.exhausted else "active"
+
+
+_NAMES = tuple(field.name for field in fields(RetryRecord))
+
+
+def changed(record: RetryRecord, **changes: Any) -> RetryRecord:
+    """The record with other values in some fields.
+
+    As ``dataclasses.replace``, which asks each field for its definition and takes twice as long:
+    every failure waits for it.
+
+    >>> changed(RetryRecord(attempts=2), exhausted=True).exhausted
+    True
+    """
+    new = object.__new__(RetryRecord)
+    for name in _NAMES:
+        object.__setattr__(new, name, changes[name] if name in changes else getattr(record, name))
+    return new
 
 
 @dataclass(frozen=True, slots=True)

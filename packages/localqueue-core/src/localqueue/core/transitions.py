@@ -8,10 +8,9 @@ and adds the failure to the history, all in one transaction; the other operation
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from localqueue.core._record import RetryRecord
+from localqueue.core._record import RetryRecord, changed
 
 if TYPE_CHECKING:
     from typing import TypeGuard
@@ -51,7 +50,7 @@ def started(
             budget=token,
             revision=token,
         )
-    return replace(
+    return changed(
         seen,
         attempts=seen.attempts + 1,
         # Attempts that were all given back say nothing about how long the job has been failing.
@@ -85,7 +84,7 @@ def failed(
     12.0
     """
     spent = record.exhausted or exhausted
-    return replace(
+    return changed(
         record,
         exhausted=spent,
         exhausted_at=failure.failed_at
@@ -132,7 +131,7 @@ def released(record: RetryRecord, *, interrupted: bool) -> RetryRecord | None:
     exhausted = record.exhausted and not is_premature
     if attempts == 0 and interruptions == 0 and not exhausted:
         return None
-    return replace(
+    return changed(
         record,
         attempts=attempts,
         interruptions=interruptions,
@@ -149,7 +148,7 @@ def succeeded(record: RetryRecord, *, at: float) -> RetryRecord:
     >>> succeeded(RetryRecord(attempts=3, first_attempt_at=1.0), at=9.0).attempts
     2
     """
-    return replace(
+    return changed(
         record,
         attempts=max(0, record.attempts - 1),
         exhausted=False,
@@ -166,7 +165,7 @@ def refused(record: RetryRecord, *, now: float) -> RetryRecord:
     >>> refused(RetryRecord(attempts=3, first_attempt_at=1.0), now=9.0).exhausted_at
     9.0
     """
-    return replace(
+    return changed(
         record, exhausted=True, exhausted_at=now, next_attempt_at=None, revision=new_token()
     )
 
@@ -177,7 +176,7 @@ def saved(record: RetryRecord) -> RetryRecord:
     >>> saved(RetryRecord(attempts=1)).budget != ""
     True
     """
-    return replace(record, budget=record.budget or new_token(), revision=new_token())
+    return changed(record, budget=record.budget or new_token(), revision=new_token())
 
 
 def due_at(record: RetryRecord, now: float) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
 from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,7 @@ from localqueue.sqlite._database import Database
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -82,7 +81,8 @@ class SQLiteAttemptStore:
 
     def load(self, key: str) -> RetryRecord | None:
         """See :meth:`localqueue.core.AttemptStore.load`."""
-        rows = self._database.read(_sql.SELECT, (key,))
+        # Each call of a job begins here, and so goes on in the file that is there now.
+        rows = self._database.read(_sql.SELECT, (key,), follow=True)
         return _record(rows[0]) if rows else None
 
     def reserve(self, key: str, record: RetryRecord, *, expected: RetryRecord | None) -> bool:
@@ -110,8 +110,10 @@ class SQLiteAttemptStore:
             after = transitions.failed(
                 record, failure, next_attempt_at=next_attempt_at, exhausted=exhausted
             )
-            with self._reading_history(key):
+            try:
                 history = extend_history(history, failure)
+            except ValueError as error:
+                raise self._damaged(key) from error
             values = (*_values(after), history, key, record.revision)
             if self._database.write(_sql.UPDATE_SEEN_WITH_HISTORY, values):
                 return after
@@ -160,14 +162,17 @@ class SQLiteAttemptStore:
         rows = self._database.read(
             f"{_sql.PAGE}{_sql.STATES[state]} ORDER BY key LIMIT :limit",
             {"first": first, "prefix": prefix, "limit": max(0, limit)},
+            follow=True,
         )
         return [(row[0], _record(row[1:])) for row in rows]
 
     def history(self, key: str) -> list[Failure]:
         """See :meth:`localqueue.core.AttemptStore.history`."""
-        rows = self._database.read(_sql.HISTORY, (key,))
-        with self._reading_history(key):
+        rows = self._database.read(_sql.HISTORY, (key,), follow=True)
+        try:
             return parse_history(rows[0][0] if rows else None)
+        except ValueError as error:
+            raise self._damaged(key) from error
 
     def prune_exhausted(self, *, older_than: float, now: float, limit: int | None = None) -> int:
         """See :meth:`localqueue.core.AttemptStore.prune_exhausted`."""
@@ -184,20 +189,17 @@ class SQLiteAttemptStore:
     def count_exhausted_older_than(self, *, older_than: float, now: float) -> int:
         """See :meth:`localqueue.core.AttemptStore.count_exhausted_older_than`."""
         horizon = transitions.prune_horizon(older_than, now)
-        count: int = self._database.read(_sql.COUNT_EXHAUSTED, (horizon,))[0][0]
+        count: int = self._database.read(_sql.COUNT_EXHAUSTED, (horizon,), follow=True)[0][0]
         return count
 
     def close(self) -> None:
         """See :meth:`localqueue.core.AttemptStore.close`."""
         self._database.close()
 
-    @contextmanager
-    def _reading_history(self, key: str) -> Iterator[None]:
-        try:
-            yield
-        except ValueError as error:
-            problem = f"holds a history that cannot be read, under the key {key!r}"
-            raise StoreCorruptError(self._database.path, problem) from error
+    def _damaged(self, key: str) -> StoreCorruptError:
+        return StoreCorruptError(
+            self._database.path, f"holds a history that cannot be read, under the key {key!r}"
+        )
 
     def _replace(self, key: str, seen: RetryRecord, new: RetryRecord | None) -> bool:
         # One statement, which is a transaction of its own. What was read before it is still true

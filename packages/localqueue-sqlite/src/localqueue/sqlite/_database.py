@@ -10,8 +10,7 @@ import sqlite3
 import threading
 import time
 import weakref
-from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeAlias, TypeVar
 
 from localqueue.core import StoreError, StoreLockedError, renew_after_fork
 from localqueue.sqlite import _files
@@ -21,6 +20,7 @@ from localqueue.sqlite._forks import disconnect_before_fork
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 Parameters: TypeAlias = "tuple[Any, ...] | dict[str, Any]"
@@ -68,12 +68,13 @@ class Database:
         renew_after_fork(self)
         disconnect_before_fork(self)
 
-    def read(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
-        """All rows of one SELECT; no cursor stays open."""
-        # Each call begins with one, and so follows its path when the file was taken away.
-        return self._use(
-            lambda connection: connection.execute(sql, parameters).fetchall(), follow=True
-        )
+    def read(self, sql: str, parameters: Parameters = (), *, follow: bool = False) -> list[Any]:
+        """All rows of one SELECT; no cursor stays open.
+
+        With ``follow``, a file that was removed or replaced is left for what its path names now.
+        """
+        rows: list[Any] = self.patiently(self._execute, sql, parameters, "rows", follow)
+        return rows
 
     def write(self, sql: str, parameters: Parameters = ()) -> int:
         """Run one statement as its own transaction; returns how many rows it changed.
@@ -81,39 +82,40 @@ class Database:
         The statement begins and commits inside one call into SQLite, where no signal handler can
         come between.
         """
-        return self._use(lambda connection: connection.execute(sql, parameters).rowcount)
+        changed: int = self.patiently(self._execute, sql, parameters, "count", False)
+        return changed
 
     def transact_on(
         self, connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]
     ) -> T:
         """Run ``work`` in one write transaction of ``connection``, which this thread owns."""
-        return self.patiently(lambda: _in_transaction(connection, work))
+        return self.patiently(_in_transaction, connection, work)
 
-    def _use(self, action: Callable[[sqlite3.Connection], T], *, follow: bool = False) -> T:
+    def _execute(
+        self, sql: str, parameters: Parameters, wanted: Literal["rows", "count"], follow: bool
+    ) -> Any:
         # The thread lock is free between two attempts: a thread that waits for another process
         # holds up neither the reads of its siblings nor a fork, and their timeouts do not add up.
-        def attempt() -> T:
-            with self.lock:
-                if self.is_busy:
-                    raise StoreLockedError(
-                        self.path,
-                        "is in use by this thread, in an operation that was interrupted",
-                        "use the store outside of signal handlers and finalizers",
-                    )
-                self.is_busy = True
-                try:
-                    return action(self._open(follow=follow))
-                finally:
-                    self.is_busy = False
+        with self.lock:
+            if self.is_busy:
+                raise StoreLockedError(
+                    self.path,
+                    "is in use by this thread, in an operation that was interrupted",
+                    "use the store outside of signal handlers and finalizers",
+                )
+            self.is_busy = True
+            try:
+                cursor = self._open(follow=follow).execute(sql, parameters)
+                return cursor.fetchall() if wanted == "rows" else cursor.rowcount
+            finally:
+                self.is_busy = False
 
-        return self.patiently(attempt)
-
-    def patiently(self, action: Callable[[], T]) -> T:
+    def patiently(self, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``action`` until no other connection is in the way, or the timeout is over."""
         deadline = None
         while True:
             try:
-                return action()
+                return action(*args, **kwargs)
             except sqlite3.Error as error:
                 now = time.monotonic()
                 deadline = now + self._timeout if deadline is None else deadline
@@ -200,12 +202,13 @@ class Database:
             "trusted_schema=OFF",
             "cell_size_check=ON",
             "mmap_size=0",
+            "page_size=2048",
             f"synchronous={_SYNCHRONOUS[self._durability]}",
             # On macOS a plain fsync does not reach the platters.
             f"fullfsync={'ON' if self._durability == 'power' else 'OFF'}",
         ):
             # "synchronous" reads the schema, which another process may be writing just now.
-            self.patiently(partial(connection.execute, f"PRAGMA {pragma}"))
+            self.patiently(connection.execute, f"PRAGMA {pragma}")
         self._prepare_schema(self, connection)
 
     def use_wal(self, connection: sqlite3.Connection) -> None:

@@ -162,7 +162,6 @@ class Call:
         """Sleep, and reserve the next attempt; the end of the call where there is none."""
         state = self.state
         ended_at, number = state.outcome_timestamp, state.attempt_number
-        self._last_error = outcome.exception()
         seconds = float(state.upcoming_sleep)
         state.prepare_for_next_attempt()
         yield Ask(self._retryer.sleep, seconds)
@@ -187,6 +186,7 @@ class Call:
         self._statistics["delay_since_first_attempt"] = state.seconds_since_start
         if (yield from self._is_over(error)):
             return (yield from self._give_up(outcome))
+        self._last_error = error
         seconds = float(state.upcoming_sleep)
         state.next_action = tenacity.RetryAction(seconds)
         state.idle_for += seconds
