@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from localqueue.core import RetryRecord, StoreLockedError
+from localqueue.core import Failure, RetryRecord, StoreLockedError, transitions
 from localqueue.sqlite import SQLiteAttemptStore
 
 RECORD = RetryRecord(3, 7.0, budget="b")
@@ -177,3 +177,38 @@ def test_a_prune_lets_writers_between(
         assert told["worst"] < 0.25
         assert store.records(state="exhausted") == []
         assert store.load("active") == RECORD
+
+
+def test_an_outcome_is_added_to_what_another_store_has_written(path: Path) -> None:
+    """A store tries the row that it wrote itself before it reads."""
+    with SQLiteAttemptStore(path) as one, SQLiteAttemptStore(path) as other:
+        first = transitions.started(None, now=1.0)
+        assert one.reserve("job:1", first, expected=None)
+        second = transitions.started(first, now=2.0)
+        assert other.reserve("job:1", second, expected=first)
+        failures = [Failure(2, 3.0, "OSError"), Failure(1, 4.0, "KeyError"), Failure(2, 5.0)]
+        for store, failure in zip((other, one, other), failures, strict=True):
+            record = store.settle("job:1", failure, budget=first.budget)
+            assert record is not None
+            assert (record.attempts, record.last_error_at) == (2, failure.failed_at)
+            assert one.load("job:1") == record
+        assert one.history("job:1") == failures
+
+        assert other.delete("job:1")
+        assert one.settle("job:1", failures[0], budget=first.budget) is None
+        fresh = transitions.started(None, now=6.0)
+        assert other.reserve("job:1", fresh, expected=None)
+        assert one.settle("job:1", failures[0], budget=first.budget) is None
+        assert one.settle("job:1", failures[0], budget=fresh.budget) is not None
+        assert one.history("job:1") == failures[:1]
+
+
+def test_any_number_of_attempts_may_run_at_once(path: Path) -> None:
+    with SQLiteAttemptStore(path) as store:
+        records = {f"job:{n}": transitions.started(None, now=1.0) for n in range(1200)}
+        for key, record in records.items():
+            assert store.reserve(key, record, expected=None)
+        for key, record in records.items():
+            assert store.settle(key, Failure(1, 2.0), budget=record.budget) is not None
+        assert len(store._newest) <= 1000
+        assert all(len(store.history(key)) == 1 for key in records)

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 _values: Callable[[RetryRecord], tuple[Any, ...]] = attrgetter(*_sql.NAMES)
 
+_NOTHING: tuple[None, None] = None, None
+# Attempts that run at the same time are seldom more.
+_REMEMBERED = 1000
+
 _PRUNE_BATCH = 500
 # Long enough for a writer that asks every millisecond to come in between two batches.
 _PRUNE_PAUSE_SECONDS = 0.002
@@ -68,6 +72,9 @@ class SQLiteAttemptStore:
             check_schema=_schema.check,
             prepare_schema=_schema.prepare,
         )
+        # Rows as this store has written them, by key: the outcome of an attempt can be added to
+        # one without reading it. Whether it still stands so, its revision says.
+        self._newest: dict[str, tuple[RetryRecord | None, str | None]] = {}
 
     def __str__(self) -> str:
         return self._database.path
@@ -88,8 +95,16 @@ class SQLiteAttemptStore:
     def reserve(self, key: str, record: RetryRecord, *, expected: RetryRecord | None) -> bool:
         """See :meth:`localqueue.core.AttemptStore.reserve`."""
         if expected is None:
-            return self._database.write(_sql.INSERT_NEW, (*_values(record), key)) == 1
-        return self._replace(key, expected, record)
+            if self._database.write(_sql.INSERT_NEW, (*_values(record), key)) == 0:
+                return False
+            self._remember(key, record, None)
+            return True
+        seen, history = self._newest.pop(key, _NOTHING)
+        if not self._replace(key, expected, record):
+            return False
+        if seen is not None and seen.revision == expected.revision:
+            self._remember(key, record, history)
+        return True
 
     def settle(
         self,
@@ -101,22 +116,25 @@ class SQLiteAttemptStore:
         exhausted: bool = False,
     ) -> RetryRecord | None:
         """See :meth:`localqueue.core.AttemptStore.settle`."""
+        record, history = self._newest.pop(key, _NOTHING)
         while True:
-            rows = self._database.read(_sql.SELECT_WITH_HISTORY, (key,))
-            *row, history = rows[0] if rows else (None,)
-            record = _record(row) if row else None
+            # What this store wrote itself is tried first; what it does not know, it reads.
+            if record is None or record.budget != budget:
+                record, history = self._read_whole(key)
             if not transitions.is_running(record, budget):
                 return None
             after = transitions.failed(
                 record, failure, next_attempt_at=next_attempt_at, exhausted=exhausted
             )
             try:
-                history = extend_history(history, failure)
+                extended = extend_history(history, failure)
             except ValueError as error:
                 raise self._damaged(key) from error
-            values = (*_values(after), history, key, record.revision)
+            values = (*_values(after), extended, key, record.revision)
             if self._database.write(_sql.UPDATE_SEEN_WITH_HISTORY, values):
+                self._remember(key, after, extended)
                 return after
+            record = None
 
     def release(self, key: str, *, budget: str, interruptions_allowed: int | None = None) -> bool:
         """See :meth:`localqueue.core.AttemptStore.release`."""
@@ -131,6 +149,7 @@ class SQLiteAttemptStore:
     def complete(self, key: str, *, budget: str, succeeded_at: float | None = None) -> bool:
         """See :meth:`localqueue.core.AttemptStore.complete`."""
         if succeeded_at is None:
+            self._newest.pop(key, None)
             return self._database.write(_sql.DELETE_RUNNING, (key, budget)) == 1
         while True:
             record = self.load(key)
@@ -195,6 +214,18 @@ class SQLiteAttemptStore:
     def close(self) -> None:
         """See :meth:`localqueue.core.AttemptStore.close`."""
         self._database.close()
+
+    def _remember(self, key: str, record: RetryRecord, history: str | None) -> None:
+        if len(self._newest) >= _REMEMBERED:
+            self._newest.clear()
+        self._newest[key] = record, history
+
+    def _read_whole(self, key: str) -> tuple[RetryRecord | None, str | None]:
+        rows = self._database.read(_sql.SELECT_WITH_HISTORY, (key,))
+        if not rows:
+            return _NOTHING
+        *row, history = rows[0]
+        return _record(row), history
 
     def _damaged(self, key: str) -> StoreCorruptError:
         return StoreCorruptError(
