@@ -28,7 +28,7 @@ from localqueue.core._memory import MemoryAttemptStore
 from localqueue.core._paths import default_attempt_store_path, path_from_url, path_to_url
 from localqueue.core._record import HISTORY_LIMIT, Failure, RecordState, RetryRecord
 from localqueue.core._registry import ATTEMPT_STORES, open_attempt_store, open_memory_store
-from localqueue.core._store import AttemptStore
+from localqueue.core._store import AttemptStore, GroupCommit
 from localqueue.core._version import __version__
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "MESSAGE_LIMIT",
     "AttemptStore",
     "Failure",
+    "GroupCommit",
     "KeyFunction",
     "MemoryAttemptStore",
     "RecordState",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Self
 
     from localqueue.core._record import Failure, RecordState, RetryRecord
+
+T = TypeVar("T")
 
 
 @runtime_checkable
@@ -124,3 +127,24 @@ class AttemptStore(Protocol):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None: ...
+
+
+@runtime_checkable
+class GroupCommit(Protocol):
+    """What a store may have besides: many operations for the price of one commit.
+
+    Async calls use it where the store has it: what tasks have asked for in the meantime is one
+    transaction then.
+
+    >>> from localqueue.core import MemoryAttemptStore
+    >>> isinstance(MemoryAttemptStore(), GroupCommit)
+    False
+    """
+
+    def together(self, work: Callable[[], T]) -> T:
+        """Run ``work``, whose operations on this store are parts of one transaction.
+
+        Returns what ``work`` returns. Where it raises, none of them has happened, and the
+        exception goes on. It may be run more than once. Reads wait for the transaction, too.
+        """
+        ...

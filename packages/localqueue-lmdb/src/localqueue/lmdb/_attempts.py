@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 from localqueue.core import path_from_url, transitions
 from localqueue.lmdb._sharing import Handle
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Self
 
     from localqueue.core import Failure, RecordState, RetryRecord
     from localqueue.lmdb._rows import Rows
+
+T = TypeVar("T")
 
 Durability: TypeAlias = Literal["process", "power"]
 _DURABILITIES = ("process", "power")
@@ -191,6 +194,10 @@ class LMDBAttemptStore:
         """See :meth:`localqueue.core.AttemptStore.count_exhausted_older_than`."""
         horizon = transitions.prune_horizon(older_than, now)
         return self._handle.read(lambda rows: rows.count_spent(horizon))
+
+    def together(self, work: Callable[[], T]) -> T:
+        """See :meth:`localqueue.core.GroupCommit.together`."""
+        return self._handle.together(work)
 
     def close(self) -> None:
         """See :meth:`localqueue.core.AttemptStore.close`."""

@@ -47,6 +47,9 @@ class SharedEnvironment:
         # Reentrant, so that what a signal handler does here does not wait for ever.
         self.lock = threading.RLock()
         self._busy = False
+        #: The thread whose operations are parts of one transaction just now, and its tables.
+        self.joined_by: int | None = None
+        self._joint: Rows | None = None
         self._writes = 0
         self._tables: Tables | None = None
         self._environment: lmdb.Environment | None = _open(path, map_size)
@@ -72,21 +75,50 @@ class SharedEnvironment:
         Raises Gone where the environment was closed in the meantime.
         """
         with self.lock:
-            if self._busy:
-                raise StoreLockedError(
-                    self.path,
-                    "is in the middle of the operation that a signal or a finalizer interrupted",
-                    "leave the store alone in signal handlers and in __del__",
-                )
-
-            def on_rows(transaction: lmdb.Transaction[bytes]) -> T:
-                assert self._tables is not None  # noqa: S101  # __init__ has opened them
-                return work(Rows(transaction, self._tables))
-
-            result = self._patiently(on_rows, write=write)
+            self._refuse_to_nest()
+            if self._joint is not None:
+                self._busy = True
+                try:
+                    return work(self._joint)
+                finally:
+                    self._busy = False
+            result = self._patiently(lambda transaction: work(self._rows(transaction)), write=write)
             if sync:
                 self._sync()
             return result
+
+    def together(self, work: Callable[[], T], *, sync: bool) -> T:
+        """Run ``work``, in which what this thread gives to :meth:`run` is one transaction."""
+
+        def join(transaction: lmdb.Transaction[bytes]) -> T:
+            self._joint, self._busy = self._rows(transaction), False
+            try:
+                return work()
+            finally:
+                self._joint = None
+
+        with self.lock:
+            self._refuse_to_nest()
+            self.joined_by = threading.get_ident()
+            try:
+                result = self._patiently(join, write=True)
+            finally:
+                self.joined_by = None
+            if sync:
+                self._sync()
+            return result
+
+    def _refuse_to_nest(self) -> None:
+        if self._busy:
+            raise StoreLockedError(
+                self.path,
+                "is in the middle of the operation that a signal or a finalizer interrupted",
+                "leave the store alone in signal handlers and in __del__",
+            )
+
+    def _rows(self, transaction: lmdb.Transaction[bytes]) -> Rows:
+        assert self._tables is not None  # noqa: S101  # __init__ has opened them
+        return Rows(transaction, self._tables)
 
     def close(self) -> None:
         """Close it; whoever still has it gets Gone."""

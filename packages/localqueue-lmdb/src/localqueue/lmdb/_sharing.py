@@ -144,6 +144,10 @@ class Handle:
         """Run ``work`` in one write transaction."""
         return self._run(lambda shared: shared.run(work, write=True, sync=self._power_safe))
 
+    def together(self, work: Callable[[], T]) -> T:
+        """Run ``work``, in which this thread's reads and writes are one transaction."""
+        return self._run(lambda shared: shared.together(work, sync=self._power_safe))
+
     def close(self) -> None:
         """Let go of the environment for good."""
         with self._lock:
@@ -159,6 +163,9 @@ class Handle:
             self._finalizer = None
 
     def _run(self, action: Callable[[SharedEnvironment], T]) -> T:
+        shared = self._shared
+        if shared is not None and shared.joined_by == threading.get_ident():
+            return action(shared)  # a fork waits for the whole transaction
         while True:
             environments.wait_for_fork()
             try:

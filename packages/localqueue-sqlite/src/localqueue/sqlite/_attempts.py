@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from functools import partial
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from localqueue.core import (
     RetryRecord,
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from localqueue.core import Failure, RecordState
     from localqueue.sqlite._database import Durability
+
+T = TypeVar("T")
 
 _values: Callable[[RetryRecord], tuple[Any, ...]] = attrgetter(*_sql.NAMES)
 
@@ -210,6 +212,10 @@ class SQLiteAttemptStore:
         horizon = transitions.prune_horizon(older_than, now)
         count: int = self._database.read(_sql.COUNT_EXHAUSTED, (horizon,), follow=True)[0][0]
         return count
+
+    def together(self, work: Callable[[], T]) -> T:
+        """See :meth:`localqueue.core.GroupCommit.together`."""
+        return self._database.together(work)
 
     def close(self) -> None:
         """See :meth:`localqueue.core.AttemptStore.close`."""

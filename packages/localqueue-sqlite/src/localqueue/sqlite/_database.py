@@ -61,6 +61,8 @@ class Database:
         # one in the middle of it, in the same thread: that one is refused, where it would hang.
         self.lock = threading.RLock()
         self.is_busy = False
+        # Whether the operations of this thread are parts of one transaction.
+        self._is_joint = False
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
         self._finalizer: weakref.finalize[..., Any] | None = None
@@ -85,6 +87,10 @@ class Database:
         changed: int = self.patiently(self._execute, sql, parameters, "count", False)
         return changed
 
+    def together(self, work: Callable[[], T]) -> T:
+        """Run ``work``, in which this thread's reads and writes are one transaction."""
+        return self.patiently(self._join, work)
+
     def transact_on(
         self, connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]
     ) -> T:
@@ -98,17 +104,31 @@ class Database:
         # holds up neither the reads of its siblings nor a fork, and their timeouts do not add up.
         with self.lock:
             if self.is_busy:
-                raise StoreLockedError(
-                    self.path,
-                    "is in use by this thread, in an operation that was interrupted",
-                    "use the store outside of signal handlers and finalizers",
-                )
+                raise self._in_use()
             self.is_busy = True
             try:
                 cursor = self._open(follow=follow).execute(sql, parameters)
                 return cursor.fetchall() if wanted == "rows" else cursor.rowcount
             finally:
                 self.is_busy = False
+
+    def _join(self, work: Callable[[], T]) -> T:
+        with self.lock:
+            if self.is_busy or self._is_joint:
+                raise self._in_use()
+            connection = self._open(follow=True)
+            self._is_joint = True
+            try:
+                return _in_transaction(connection, lambda _: work())
+            finally:
+                self._is_joint = False
+
+    def _in_use(self) -> StoreLockedError:
+        return StoreLockedError(
+            self.path,
+            "is in use by this thread, in an operation that was interrupted",
+            "use the store outside of signal handlers and finalizers",
+        )
 
     def patiently(self, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``action`` until no other connection is in the way, or the timeout is over."""
@@ -152,6 +172,10 @@ class Database:
 
     def _open(self, *, follow: bool = False) -> sqlite3.Connection:
         if self._connection is not None:
+            if self._is_joint:
+                if not self._connection.in_transaction:
+                    raise StoreError(self.path, "undid a transaction", "try again")
+                return self._connection
             if self._connection.in_transaction:  # a second signal hit a rollback
                 _roll_back(self._connection)
             if not follow or self._identity == _files.identity(self.path):

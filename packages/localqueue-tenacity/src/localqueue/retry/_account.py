@@ -10,7 +10,7 @@ from localqueue.core import StoreError, transitions
 from localqueue.retry import _hooks, _ledger
 from localqueue.retry._errors import SharedKeyWarning
 from localqueue.retry._owner import owner
-from localqueue.retry._steps import OnStore, perform
+from localqueue.retry._steps import OnStore, OnStoreOnce, perform
 
 if TYPE_CHECKING:
     from localqueue.core import AttemptStore, RetryRecord
@@ -58,6 +58,7 @@ class Account:
 
     def look(self) -> RetryRecord | None:
         """Load the record; where there is none, reserve the first attempt in the same breath."""
+        self.reservation = None
         seen = self.store.load(self.key)
         if seen is None and self.reserves:
             self._reserve(None)
@@ -171,7 +172,7 @@ class Account:
             return
         try:
             # All in one, because whoever is cancelled for good gets no second answer.
-            yield OnStore(self._release, reservation, error if interrupted else None)
+            yield OnStoreOnce(self._release, reservation, error if interrupted else None)
         except StoreError as failed:
             self.report(failed)
 

@@ -6,20 +6,25 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from localqueue.retry._background import Task
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from localqueue.retry._background import Wake
+    from localqueue.core import AttemptStore
 
 
-class _Reply:
-    def __init__(self) -> None:
+class AsyncioTask(Task):
+    """An operation that a task of asyncio waits for."""
+
+    def __init__(
+        self, store: AttemptStore, operation: Callable[[], Any], *, repeatable: bool
+    ) -> None:
+        super().__init__(store, operation, repeatable=repeatable)
         self._loop = asyncio.get_running_loop()
         self._future = self._loop.create_future()
         self._ready = False
-        self.wake: Wake = self._loop.call_soon_threadsafe
-        self.value: Any = None
-        self.error: BaseException | None = None
+        self.wake = self._loop.call_soon_threadsafe
 
     def arrived(self) -> None:
         self._ready = True
@@ -28,6 +33,7 @@ class _Reply:
             self._future.set_result(None)
 
     async def wait(self) -> Any:
+        """The outcome; a cancellation is raised when the operation is done."""
         cancelled: asyncio.CancelledError | None = None
         while not self._ready:
             try:
@@ -38,13 +44,4 @@ class _Reply:
                 self._future = self._loop.create_future()
         if cancelled is not None:
             raise cancelled
-        if self.error is not None:
-            raise self.error
-        return self.value
-
-
-async def run(submit: Callable[[_Reply], None]) -> Any:
-    """Hand an operation over with ``submit(reply)`` and wait until it is done."""
-    reply = _Reply()
-    submit(reply)
-    return await reply.wait()
+        return self.outcome()

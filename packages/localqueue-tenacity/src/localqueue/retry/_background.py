@@ -3,38 +3,70 @@
 from __future__ import annotations
 
 import sys
+import time
 import weakref
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from functools import cache, partial
+from itertools import groupby
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from localqueue.core import renew_after_fork
+from localqueue.core import GroupCommit, StoreLockedError, renew_after_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from localqueue.core import AttemptStore
+    from localqueue.retry._asyncio import AsyncioTask
 
 T = TypeVar("T")
 Wake: TypeAlias = "Callable[[Callable[[], object]], object]"
 
 # The event loop hears of its results after at most so many operations.
 _BATCH = 64
+# A transaction of many operations keeps the file from other processes while this thread waits for
+# its turn between two of them. It takes no more on after so long.
+_LONGEST_SECONDS = 0.005
 
 
-class _Reply(Protocol):
-    """Where the outcome of an operation goes, and how its event loop is told."""
+class Task:
+    """An operation that was handed over, and its outcome once it is done.
 
-    value: Any
-    error: BaseException | None
-    wake: Wake
+    A ``repeatable`` one may share a transaction with others.
+    """
 
-    def arrived(self) -> None: ...
+    #: How its event loop is told; None where nobody waits.
+    wake: Wake | None = None
+
+    def __init__(
+        self, store: AttemptStore, operation: Callable[[], Any], *, repeatable: bool
+    ) -> None:
+        self.store = store
+        self.operation = operation
+        self.repeatable = repeatable
+        self.value: Any = None
+        self.error: BaseException | None = None
+
+    def carry_out(self) -> None:
+        """Do it, in the writer thread."""
+        try:
+            self.value = self.operation()
+        except BaseException as error:
+            self.error = error
+
+    def arrived(self) -> None:
+        """In its event loop: it is done."""
+
+    def outcome(self) -> Any:
+        """What the operation returned; raises what it raised."""
+        if self.error is not None:
+            raise self.error
+        return self.value
 
 
-async def run(store: AttemptStore, operation: Callable[[], T]) -> T:
+async def run(store: AttemptStore, operation: Callable[[], T], *, repeatable: bool = False) -> T:
     """Run a store operation in the store's writer thread.
 
     An operation that was handed over is always carried out. A cancellation is raised after it is
@@ -44,35 +76,47 @@ async def run(store: AttemptStore, operation: Callable[[], T]) -> T:
         from localqueue.retry import _trio
 
         if _trio.is_running():
-            result: T = await _trio.run(partial(_writer_of(store).submit, operation))
+            result: T = await _trio.run(store, operation, repeatable=repeatable)
             return result
-    from localqueue.retry import _asyncio  # asyncio is too heavy for who never uses it
-
-    value: T = await _asyncio.run(partial(_writer_of(store).submit, operation))
+    task = _asyncio_task()(store, operation, repeatable=repeatable)
+    hand_over(task)
+    value: T = await task.wait()
     return value
 
 
 def submit(store: AttemptStore, operation: Callable[[], object]) -> None:
     """Have a store operation done behind those that were handed over before; nobody waits."""
-    _writer_of(store).submit(operation, None)
+    hand_over(Task(store, operation, repeatable=False))
+
+
+def hand_over(task: Task) -> None:
+    """Give ``task`` to the writer thread of its store."""
+    _writer_of(task.store).submit(task)
+
+
+@cache
+def _asyncio_task() -> type[AsyncioTask]:
+    from localqueue.retry._asyncio import AsyncioTask  # asyncio is heavy for who never uses it
+
+    return AsyncioTask
 
 
 class _Writer:
-    """Runs operations one after the other in a thread of its own."""
+    """Carries tasks out one after the other in a thread of its own."""
 
     def __init__(self) -> None:
         self.renew_after_fork()
         renew_after_fork(self)
 
     def renew_after_fork(self) -> None:
-        self._waiting: deque[tuple[Callable[[], Any], _Reply | None]] = deque()
+        self._waiting: deque[Task] = deque()
         self._draining = False
         # The executor's thread is joined when the interpreter exits, so that no write is lost.
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="localqueue-writer")
 
-    def submit(self, operation: Callable[[], Any], reply: _Reply | None) -> None:
+    def submit(self, task: Task) -> None:
         # Without a lock: the garbage collector may call this in the middle of itself.
-        self._waiting.append((operation, reply))
+        self._waiting.append(task)
         if self._draining:
             return
         self._draining = True
@@ -86,17 +130,22 @@ class _Writer:
 
     def _drain(self) -> None:
         while batch := self._take():
-            replies: dict[Any, list[_Reply]] = {}
-            for operation, reply in batch:
-                value, error = _outcome(operation)
-                if reply is not None:
-                    reply.value, reply.error = value, error
-                    replies.setdefault(reply.wake, []).append(reply)
-            for wake, group in replies.items():
+            for repeatable, group in groupby(batch, attrgetter("repeatable")):
+                tasks = list(group)
+                if repeatable:
+                    _carry_out_together(tasks)
+                else:
+                    for task in tasks:
+                        task.carry_out()
+            by_loop: dict[Wake, list[Task]] = {}
+            for task in batch:
+                if task.wake is not None:
+                    by_loop.setdefault(task.wake, []).append(task)
+            for wake, done in by_loop.items():
                 with suppress(RuntimeError):  # the loop is closed, nobody waits any more
-                    wake(partial(_arrive, group))
+                    wake(partial(_arrive, done))
 
-    def _take(self) -> list[tuple[Callable[[], Any], _Reply | None]]:
+    def _take(self) -> list[Task]:
         batch = self._next_batch()
         if not batch:
             self._draining = False
@@ -104,8 +153,39 @@ class _Writer:
             batch = self._next_batch()
         return batch
 
-    def _next_batch(self) -> list[tuple[Callable[[], Any], _Reply | None]]:
+    def _next_batch(self) -> list[Task]:
         return [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
+
+
+def _carry_out_together(tasks: list[Task]) -> None:
+    """As few transactions as the store can make of it, for the price of as few commits."""
+    store = tasks[0].store
+    while len(tasks) > 1 and isinstance(store, GroupCommit):
+        try:
+            values = store.together(partial(_values, tasks))
+        except StoreLockedError as error:  # each of them has waited for the whole timeout
+            for task in tasks:
+                task.error = StoreLockedError(error.path, error.problem, error.remedy)
+                task.error.__cause__ = error
+            return
+        except BaseException:  # whose it is will be seen
+            break
+        for task, value in zip(tasks, values, strict=False):
+            task.value = value
+        tasks = tasks[len(values) :]
+    for task in tasks:
+        task.carry_out()
+
+
+def _values(tasks: list[Task]) -> list[Any]:
+    """What the first of the tasks return; as many of them as one transaction should hold."""
+    end = time.monotonic() + _LONGEST_SECONDS
+    values = []
+    for task in tasks:
+        values.append(task.operation())
+        if time.monotonic() > end:
+            break
+    return values
 
 
 # By identity: two stores that are equal, or that cannot be hashed, are two stores all the same.
@@ -120,13 +200,6 @@ def _writer_of(store: AttemptStore) -> _Writer:
     return writer
 
 
-def _outcome(operation: Callable[[], Any]) -> tuple[Any, BaseException | None]:
-    try:
-        return operation(), None
-    except BaseException as error:
-        return None, error
-
-
-def _arrive(replies: list[_Reply]) -> None:
-    for reply in replies:
-        reply.arrived()
+def _arrive(tasks: list[Task]) -> None:
+    for task in tasks:
+        task.arrived()

@@ -21,7 +21,14 @@ T = TypeVar("T")
 
 
 class OnStore(partial[Any]):
-    """An operation that may wait for a lock or a disk."""
+    """An operation that may wait for a lock or a disk.
+
+    It may be run again: as a part of a transaction that came to nothing it has not happened.
+    """
+
+
+class OnStoreOnce(OnStore):
+    """One that tells others what it has done."""
 
 
 class Ask(partial[Any]):
@@ -73,7 +80,7 @@ async def advance_async(steps: Steps[Any], store: AttemptStore) -> End | None:
         while step is not None:
             try:
                 if isinstance(step, OnStore):
-                    value = await _background.run(store, step)
+                    value = await _background.run(store, step, repeatable=type(step) is OnStore)
                 else:
                     value = step()
                     if isawaitable(value):

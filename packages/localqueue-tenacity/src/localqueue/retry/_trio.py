@@ -6,18 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from localqueue.retry._background import Task, hand_over
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from localqueue.retry._background import Wake
+    from localqueue.core import AttemptStore
 
 
-class _Reply:
-    def __init__(self) -> None:
+class _TrioTask(Task):
+    def __init__(
+        self, store: AttemptStore, operation: Callable[[], Any], *, repeatable: bool
+    ) -> None:
+        super().__init__(store, operation, repeatable=repeatable)
         self._event = trio.Event()
-        self.wake: Wake = trio.lowlevel.current_trio_token().run_sync_soon
-        self.value: Any = None
-        self.error: BaseException | None = None
+        self.wake = trio.lowlevel.current_trio_token().run_sync_soon
 
     def arrived(self) -> None:
         self._event.set()
@@ -34,9 +37,7 @@ class _Reply:
         if interruption is not None:
             raise interruption
         await trio.lowlevel.checkpoint_if_cancelled()
-        if self.error is not None:
-            raise self.error
-        return self.value
+        return self.outcome()
 
 
 def is_running() -> bool:
@@ -45,8 +46,8 @@ def is_running() -> bool:
 
 
 @trio.lowlevel.enable_ki_protection
-async def run(submit: Callable[[_Reply], None]) -> Any:
-    """Hand an operation over with ``submit(reply)`` and wait until it is done."""
-    reply = _Reply()
-    submit(reply)
-    return await reply.wait()
+async def run(store: AttemptStore, operation: Callable[[], Any], *, repeatable: bool) -> Any:
+    """Hand an operation over and wait until it is done."""
+    task = _TrioTask(store, operation, repeatable=repeatable)
+    hand_over(task)
+    return await task.wait()
