@@ -13,6 +13,9 @@ empty store. The scheme's entry point must be installed, as it is for those who 
         def store_url(self, tmp_path):
             return path_to_url("sqlite", tmp_path / "retries.sqlite3")
 
+A store that has :meth:`localqueue.core.GroupCommit.together` subclasses ``GroupCommitContract`` in
+the same way.
+
 What a store cannot do is said by the flags of the class, such as ``usable_after_fork = False``;
 the tests that need it are skipped then. A test that a subclass redefines or sets to None makes
 the suite fail, unless ``contract_exceptions`` gives the reason.
@@ -26,6 +29,7 @@ _MODULES = (
     "_base",
     "_children",
     "_forks",
+    "_groups",
     "_kills",
     "_lifetime",
     "_listing",
@@ -41,5 +45,6 @@ _MODULES = (
 pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in _MODULES))
 
 from localqueue.core.testing._attempts import AttemptStoreContract  # noqa: E402  # see above
+from localqueue.core.testing._groups import GroupCommitContract  # noqa: E402
 
-__all__ = ["AttemptStoreContract"]
+__all__ = ["AttemptStoreContract", "GroupCommitContract"]

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import pytest
-
-from localqueue.core import open_attempt_store
+from localqueue.core.testing._base import OpenedStore
 from localqueue.core.testing._forks import Forks
 from localqueue.core.testing._kills import Kills
 from localqueue.core.testing._lifetime import Lifetime
@@ -17,11 +13,6 @@ from localqueue.core.testing._processes import Processes
 from localqueue.core.testing._reservations import Reservations
 from localqueue.core.testing._threads import Threads
 from localqueue.core.testing._values import Values
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from localqueue.core import AttemptStore
 
 
 class AttemptStoreContract(
@@ -36,6 +27,7 @@ class AttemptStoreContract(
     Processes,
     Forks,
     Kills,
+    OpenedStore,
 ):
     """What :class:`localqueue.core.AttemptStore` promises, as tests.
 
@@ -44,9 +36,3 @@ class AttemptStoreContract(
     the tests of this process should use a store with other options, override ``store``, too; it
     must be the store of that URL.
     """
-
-    @pytest.fixture
-    def store(self, store_url: str) -> Iterator[AttemptStore]:
-        """The empty store."""
-        with open_attempt_store(store_url) as store:
-            yield store

@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import pytest
 
+from localqueue.core import open_attempt_store
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+
+    from localqueue.core import AttemptStore
 
 Test = TypeVar("Test", bound="Callable[..., Any]")
 
@@ -86,6 +90,16 @@ class StoreContract:
         assert changed <= reasons.keys(), "contract_exceptions gives no reason for these changes"
         assert reasons.keys() <= changed, "contract_exceptions excuses what is not changed"
         assert all(reason.strip() for reason in reasons.values()), "a reason is empty"
+
+
+class OpenedStore(StoreContract):
+    """The fixture of attempt stores."""
+
+    @pytest.fixture
+    def store(self, store_url: str) -> Iterator[AttemptStore]:
+        """The empty store."""
+        with open_attempt_store(store_url) as store:
+            yield store
 
 
 def _changes(subclass: type[StoreContract]) -> set[str]:

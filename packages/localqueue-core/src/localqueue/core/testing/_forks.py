@@ -30,7 +30,7 @@ _needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system ca
 
 
 @contextmanager
-def _forked(work: Callable[[], object]) -> Generator[Callable[[], Any], None, None]:
+def forked(work: Callable[[], object]) -> Generator[Callable[[], Any], None, None]:
     """A forked child that does ``work``; the function waits for what it returned."""
     here, there = os.pipe()
     with warnings.catch_warnings():
@@ -86,7 +86,7 @@ class Forks(StoreContract):
             found = everything(store.load(KEY))
             return found, fail(store).attempts, len(store.history(KEY))
 
-        with _forked(work) as result:
+        with forked(work) as result:
             assert result() == [everything(seen), 2, 2]
         shared = self.shared_between_processes
         assert stored(store).attempts == (2 if shared else 1)
@@ -95,7 +95,7 @@ class Forks(StoreContract):
     @needs("usable_after_fork", "shared_between_processes")
     def test_parent_and_child_reserve_each_attempt_exactly_once(self, store: AttemptStore) -> None:
         fail(store)
-        with _forked(lambda: reserve_all(store, KEY, self.reservations)) as result:
+        with forked(lambda: reserve_all(store, KEY, self.reservations)) as result:
             numbers = reserve_all(store, KEY, self.reservations) + result()
         assert sorted(numbers) == list(range(2, self.reservations + 1))
 
@@ -111,7 +111,7 @@ class Forks(StoreContract):
             os.read(here, 1)
             return before, reserve_all(store, "child", self.reservations)
 
-        with _forked(work) as result:
+        with forked(work) as result:
             store.close()
             os.write(there, b"x")
             assert result() == [1, list(range(2, self.reservations + 1))]
@@ -125,7 +125,7 @@ class Forks(StoreContract):
     @needs("usable_after_fork")
     def test_the_childs_close_takes_nothing_from_the_parent(self, store: AttemptStore) -> None:
         fail(store)
-        with _forked(store.close) as result:
+        with forked(store.close) as result:
             assert result() is None
         assert fail(store).attempts == 2
 
@@ -145,7 +145,7 @@ class Forks(StoreContract):
         try:
             for number in range(1, self.kills + 1):
                 key = f"child:{number}"
-                with _forked(partial(_fail_and_delete, store, key)) as result:
+                with forked(partial(_fail_and_delete, store, key)) as result:
                     assert result() == [1, True]
         finally:
             done.set()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def _in_threads(count: int, work: Callable[[int], T]) -> list[T]:
+def in_threads(count: int, work: Callable[[int], T]) -> list[T]:
     """The results of ``work(0)``, ``work(1)``, … in as many threads that start together."""
     barrier = threading.Barrier(count)
 
@@ -48,7 +48,7 @@ class Threads(StoreContract):
 
     @pytest.mark.usefixtures("eager_threads")
     def test_threads_reserve_each_attempt_exactly_once(self, store: AttemptStore) -> None:
-        got = _in_threads(self.processes, lambda _: reserve_all(store, KEY, self.reservations))
+        got = in_threads(self.processes, lambda _: reserve_all(store, KEY, self.reservations))
         numbers = sorted(number for one in got for number in one)
         assert numbers == list(range(1, self.reservations + 1))
         assert stored(store).attempts == self.reservations
@@ -56,7 +56,7 @@ class Threads(StoreContract):
     @pytest.mark.usefixtures("eager_threads")
     def test_threads_lose_no_outcome(self, store: AttemptStore) -> None:
         times = self.reservations // self.processes
-        did = _in_threads(self.processes, lambda _: attempt_often(store, KEY, times))
+        did = in_threads(self.processes, lambda _: attempt_often(store, KEY, times))
         failed, interrupted, left = (
             sum(one[outcome] for one in did) for outcome in ("failed", "interrupted", "left")
         )
@@ -75,7 +75,7 @@ class Threads(StoreContract):
             failure = Failure(number, NOW + number)
             return store.settle(KEY, failure, budget=budget) is not None
 
-        assert all(_in_threads(HISTORY_LIMIT, settle))
+        assert all(in_threads(HISTORY_LIMIT, settle))
         attempts = sorted(failure.attempt for failure in store.history(KEY))
         assert attempts == list(range(HISTORY_LIMIT))
 
@@ -102,7 +102,7 @@ class Threads(StoreContract):
                     range(first, first + len(failures))
                 )
 
-        _in_threads(3, work)
+        in_threads(3, work)
 
     def test_pages_are_whole_while_others_write(self, store: AttemptStore) -> None:
         steady = [f"{number:03}:steady" for number in range(100)]
@@ -118,7 +118,7 @@ class Threads(StoreContract):
                 assert keys == sorted(set(keys))
                 assert [key for key in keys if key.endswith(":steady")] == steady
 
-        _in_threads(4, work)
+        in_threads(4, work)
         assert all_keys(store) == steady
 
     def test_prune_lets_others_go_on(self, store: AttemptStore) -> None:
@@ -130,7 +130,7 @@ class Threads(StoreContract):
                 return store.prune_exhausted(older_than=0, now=NOW)
             return len(reserve_all(store, KEY, self.reservations))
 
-        pruned, *reserved = _in_threads(4, work)
+        pruned, *reserved = in_threads(4, work)
         assert pruned == MANY
         assert sum(reserved) == self.reservations
         assert all_keys(store) == [KEY]
@@ -138,9 +138,7 @@ class Threads(StoreContract):
     def test_threads_that_prune_together_remove_each_record_once(self, store: AttemptStore) -> None:
         for number in range(200):
             save_exhausted(store, f"spent:{number}", at=NOW)
-        removed = _in_threads(
-            self.processes, lambda _: store.prune_exhausted(older_than=0, now=NOW)
-        )
+        removed = in_threads(self.processes, lambda _: store.prune_exhausted(older_than=0, now=NOW))
         assert sum(removed) == 200
 
     def test_closing_under_working_threads_raises_nothing_else(self, store: AttemptStore) -> None:
@@ -161,4 +159,4 @@ class Threads(StoreContract):
             with pytest.raises(StoreError, match="closed"):
                 fail_until_closed(f"job:{number + 1}")
 
-        _in_threads(4, work)
+        in_threads(4, work)

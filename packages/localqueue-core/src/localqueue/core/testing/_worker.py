@@ -20,6 +20,7 @@ from localqueue.core import (
     ATTEMPT_STORES,
     AttemptStore,
     Failure,
+    GroupCommit,
     RetryRecord,
     open_attempt_store,
     transitions,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 KEY = "job:1"
+HEIR = "job:2"
 NOW = 1_700_000_000.0
 LIFE = 25
 """After how many attempts the budget of :func:`live` ends with a success."""
@@ -158,7 +160,25 @@ OPERATIONS: dict[str, Callable[[AttemptStore, RetryRecord | None, str], object]]
     "delete": lambda store, _, __: store.delete(KEY),
     "save": lambda store, _, __: store.save(KEY, RetryRecord(4, NOW, budget="b")),
     "prune": lambda store, _, __: store.prune_exhausted(older_than=0, now=NOW + 60),
+    "pass on": lambda store, _, __: pass_on(store),
 }
+
+
+def pass_on(store: AttemptStore) -> RetryRecord:
+    """In one transaction, end the job of one key and begin that of another, which fails."""
+
+    def work() -> RetryRecord:
+        seen = store.load(KEY)
+        assert seen is not None
+        assert store.complete(KEY, budget=seen.budget)
+        begun = transitions.started(None, now=NOW)
+        assert store.reserve(HEIR, begun, expected=None)
+        failed = store.settle(HEIR, Failure(1, NOW, "OSError"), budget=begun.budget)
+        assert failed is not None
+        return failed
+
+    assert isinstance(store, GroupCommit)
+    return store.together(work)
 
 
 def die(url: str) -> None:
