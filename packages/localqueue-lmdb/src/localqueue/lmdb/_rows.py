@@ -19,7 +19,7 @@ from localqueue.lmdb._values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
     from lmdb import Transaction, _Database
 
@@ -164,7 +164,7 @@ def _index_entry(stored: bytes, record: RetryRecord | None) -> bytes | None:
 
 
 @contextmanager
-def _whole(stored: bytes) -> Iterator[None]:
+def _whole(stored: bytes) -> Generator[None, None, None]:
     try:
         yield
     except ValueError as error:
