@@ -2,6 +2,7 @@
 
 import multiprocessing
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,12 @@ from localqueue.retry import key_from_argument, persistent_retry
 PROCESSES = (1, 2, 4, 8, 16)
 
 
-def run(folder: Path, scheme: str, seconds: float) -> list[dict[str, Any]]:
+def run(folder: Path, scheme: str, counts: Sequence[int], seconds: float) -> list[dict[str, Any]]:
     """One row for each number of processes, with keys of their own and with one key for all."""
     return [
         _measure(f"{scheme}://{folder}/{scheme}-{count}-{one_key}", count, one_key, seconds)
         for one_key in (False, True)
-        for count in PROCESSES
+        for count in counts
     ]
 
 
@@ -57,12 +58,13 @@ def _nothing(key: str) -> None:
     pass
 
 
-def print_result(scheme: str, rows: list[dict[str, Any]]) -> None:
+def print_result(result: dict[str, list[dict[str, Any]]]) -> None:
     """The rows of the table."""
-    for row in rows:
-        keys = "one key" if row["one_key"] else "own keys"
-        print(
-            f"{scheme}, {row['processes']} processes, {keys}: {row['calls_per_second']:.0f} calls/s,"
-            f" worst {row['worst_wait_ms']:.0f} ms, least share {row['least_share']:.2f},"
-            f" errors {row['errors']}"
-        )
+    for scheme, rows in result.items():
+        for row in rows:
+            keys = "one key" if row["one_key"] else "own keys"
+            print(
+                f"{scheme}, {row['processes']} processes, {keys}:"
+                f" {row['calls_per_second']:.0f} calls/s, worst {row['worst_wait_ms']:.0f} ms,"
+                f" least share {row['least_share']:.2f}, errors {row['errors']}"
+            )

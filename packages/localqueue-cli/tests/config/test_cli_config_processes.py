@@ -70,8 +70,8 @@ def test_two_writers_lose_nothing_of_each_other(writers: Callable[..., Any], fil
 
 
 def test_two_writers_without_a_lock_do_lose_something(writers: Callable[..., Any]) -> None:
-    """The positive control."""
-    assert undone(writers("unlocked", 200)) > 0
+    """The positive control. On a busy machine the two may happen to run one after the other."""
+    assert any(undone(writers("unlocked", 200)) for _ in range(10))
 
 
 @pytest.mark.parametrize(("how", "count"), [("ours", 60), ("in-place", 1000)])

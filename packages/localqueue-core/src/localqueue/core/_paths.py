@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from localqueue.core._errors import StoreError
+
+# pathlib and urllib are half of what importing this package would take; most programs need neither.
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def default_attempt_store_path() -> Path:
@@ -17,6 +21,8 @@ def default_attempt_store_path() -> Path:
     >>> default_attempt_store_path().name
     'retries.sqlite3'
     """
+    from pathlib import Path
+
     base = os.environ.get("XDG_DATA_HOME", "")
     if os.path.isabs(base):
         return Path(base, "localqueue", "retries.sqlite3")
@@ -39,7 +45,8 @@ def path_from_url(url: str) -> Path:
     >>> path_from_url("sqlite:///var/lib/jobs%20at%20night.sqlite3").as_posix()
     '/var/lib/jobs at night.sqlite3'
     """
-    from urllib.parse import unquote_to_bytes, urlsplit  # not needed to import this package
+    from pathlib import Path
+    from urllib.parse import unquote_to_bytes, urlsplit
 
     parts = urlsplit(url)
     if parts.netloc:
@@ -60,6 +67,6 @@ def path_to_url(scheme: str, path: str | os.PathLike[str]) -> str:
     >>> path_to_url("sqlite", "/var/lib/jobs at night.sqlite3")
     'sqlite:///var/lib/jobs%20at%20night.sqlite3'
     """
-    from urllib.parse import quote  # not needed to import this package
+    from urllib.parse import quote
 
     return f"{scheme}://{quote(os.fsencode(os.path.abspath(path)))}"

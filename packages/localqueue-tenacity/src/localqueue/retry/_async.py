@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
     from localqueue.core import RetryRecord
     from localqueue.retry._call import Call
-    from localqueue.retry._options import AsyncRetryOptions
-    from localqueue.retry._wrapping import AsyncRetried
+    from localqueue.retry._typing import AsyncRetried, AsyncRetryOptions
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -6,7 +6,6 @@ import sys
 import time
 import weakref
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache, partial
 from itertools import groupby
@@ -111,6 +110,10 @@ class _Writer:
     def renew_after_fork(self) -> None:
         self._waiting: deque[Task] = deque()
         self._draining = False
+        from concurrent.futures import (
+            ThreadPoolExecutor,  # who only makes blocking calls needs none
+        )
+
         # The executor's thread is joined when the interpreter exits, so that no write is lost.
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="localqueue-writer")
 

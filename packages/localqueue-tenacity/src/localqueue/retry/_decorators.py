@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Never, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Never
 
 from localqueue.retry import _options
 from localqueue.retry._async import PersistentAsyncRetrying
@@ -10,33 +10,14 @@ from localqueue.retry._sync import PersistentRetrying
 from localqueue.retry._wrapping import check_function, is_coroutine_function
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
     from typing import Unpack
 
-    from localqueue.retry._options import AsyncRetryOptions, RetryOptions
-    from localqueue.retry._wrapping import AsyncRetried, Retried
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-class RetryDecorator(Protocol):
-    """What :func:`persistent_retry` returns: it keeps the function's signature."""
-
-    # They overlap on purpose: the first match is the right one.
-    @overload
-    def __call__(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
-        self, fn: Callable[P, Coroutine[Any, Any, R]], /
-    ) -> AsyncRetried[P, R]: ...
-
-    @overload
-    def __call__(self, fn: Callable[P, R], /) -> Retried[P, R]: ...
-
-
-class AsyncRetryDecorator(Protocol):
-    """What :func:`persistent_async_retry` returns: it keeps the function's signature."""
-
-    def __call__(self, fn: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncRetried[P, R]: ...
+    from localqueue.retry._typing import (
+        AsyncRetryDecorator,
+        AsyncRetryOptions,
+        RetryDecorator,
+        RetryOptions,
+    )
 
 
 def persistent_retry(*misplaced: Never, **options: Unpack[RetryOptions]) -> RetryDecorator:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from localqueue.core import Failure, describe_error, transitions
 
@@ -13,31 +12,27 @@ if TYPE_CHECKING:
     from localqueue.core import RetryRecord
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(NamedTuple):
     """Run attempt number ``attempt``, once it is reserved."""
 
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NamedTuple):
     """Sleep, then look again: ``seen`` says that its next attempt is not due."""
 
     seen: RetryRecord
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Defer:
+class Defer(NamedTuple):
     """Give up for now: the next attempt is due later than this process may wait."""
 
     seen: RetryRecord
     due: float
 
 
-@dataclass(frozen=True, slots=True)
-class Refuse:
+class Refuse(NamedTuple):
     """The budget is spent. ``mark`` is the record to write where ``seen`` does not say so yet."""
 
     seen: RetryRecord

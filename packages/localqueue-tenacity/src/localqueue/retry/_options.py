@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any
 
 import tenacity
 
@@ -13,66 +13,10 @@ from localqueue.core import AttemptStore, check_key, open_attempt_store, path_to
 from localqueue.retry._defaults import DEFAULT_SCHEME
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Awaitable, Callable, Mapping
-
-    from tenacity.asyncio.retry import RetryBaseT as AsyncRetryBaseT
-    from tenacity.retry import RetryBaseT
-    from tenacity.stop import StopBaseT
-    from tenacity.wait import WaitBaseT
+    from collections.abc import Mapping
 
     from localqueue.core import KeyFunction
-    from localqueue.retry._state import PersistentRetryCallState as State
-
-Seconds: TypeAlias = "int | float"
-CountMode: TypeAlias = Literal["started", "failed"]
-ErrorDetail: TypeAlias = Literal["message", "type"]
-
-
-class CommonOptions(TypedDict, total=False):
-    """What every retryer takes. A None that is allowed here means: as if it were not given."""
-
-    key: str | None
-    key_fn: KeyFunction | None
-    store: AttemptStore | str | None
-    store_path: str | os.PathLike[str] | None
-    max_tries: int | None
-    clear_on_success: bool
-    count: CountMode
-    max_interruptions: int
-    max_in_process_wait: Seconds | timedelta | None
-    record_errors: ErrorDetail
-    reraise: bool
-    retry_error_cls: type[tenacity.RetryError]
-    name: str | None
-    enabled: bool
-
-
-class RetryOptions(CommonOptions, total=False):
-    """The options of :class:`PersistentRetrying`: Tenacity's and ours."""
-
-    sleep: Callable[[Seconds], None]
-    stop: StopBaseT | Callable[[State], bool]
-    wait: WaitBaseT | Callable[[State], Seconds]
-    retry: RetryBaseT | Callable[[State], bool]
-    before: Callable[[State], None]
-    after: Callable[[State], None]
-    before_sleep: Callable[[State], None] | None
-    retry_error_callback: Callable[[State], Any] | None
-
-
-class AsyncRetryOptions(CommonOptions, total=False):
-    """The options of :class:`PersistentAsyncRetrying`; strategies and callbacks may be async."""
-
-    sleep: Callable[[Seconds], Awaitable[None] | None]
-    stop: StopBaseT | Callable[[State], bool | Awaitable[bool]]
-    wait: WaitBaseT | Callable[[State], Seconds | Awaitable[Seconds]]
-    retry: RetryBaseT | AsyncRetryBaseT | Callable[[State], bool | Awaitable[bool]]
-    before: Callable[[State], Awaitable[None] | None]
-    after: Callable[[State], Awaitable[None] | None]
-    before_sleep: Callable[[State], Awaitable[None] | None] | None
-    retry_error_callback: Callable[[State], Any | Awaitable[Any]] | None
-
+    from localqueue.retry._typing import CountMode, ErrorDetail
 
 _DURABLE = frozenset(
     {

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from typing import Self, Unpack
 
     from localqueue.retry._call import Call
-    from localqueue.retry._options import RetryOptions
-    from localqueue.retry._wrapping import Retried
+    from localqueue.retry._typing import Retried, RetryOptions
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -4,95 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-    from typing import Self, Unpack
-
-    from localqueue.retry._async import PersistentAsyncRetrying
-    from localqueue.retry._options import AsyncRetryOptions, RetryOptions
-    from localqueue.retry._sync import PersistentRetrying
-
-P = ParamSpec("P")
-Q = ParamSpec("Q")
-S = TypeVar("S")
-T = TypeVar("T")
-R_co = TypeVar("R_co", covariant=True)
-
-
-class Retried(Protocol[P, R_co]):
-    """A function or method that :func:`persistent_retry` decorated."""
-
-    retry: PersistentRetrying
-    statistics: dict[str, Any]
-    __wrapped__: Callable[..., Any]
-    __name__: str
-    __qualname__: str
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
-
-    def retry_with(self, **overrides: Unpack[RetryOptions]) -> Retried[P, R_co]:
-        """The function under a copy of its retryer with some options replaced."""
-        ...
-
-    @overload
-    def __get__(self, instance: None, owner: type, /) -> Self: ...
-
-    @overload
-    def __get__(
-        self: Retried[Concatenate[S, Q], T], instance: S, owner: type | None = None, /
-    ) -> RetriedMethod[Q, T]: ...
-
-
-class RetriedMethod(Protocol[P, R_co]):
-    """A decorated method on its instance. ``retry_with`` gives the function, which wants a self."""
-
-    retry: PersistentRetrying
-    statistics: dict[str, Any]
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
-
-    def retry_with(
-        self, **overrides: Unpack[RetryOptions]
-    ) -> Retried[Concatenate[Any, P], R_co]: ...
-
-
-class AsyncRetried(Protocol[P, R_co]):
-    """A coroutine function or method under a :class:`PersistentAsyncRetrying`."""
-
-    retry: PersistentAsyncRetrying
-    statistics: dict[str, Any]
-    __wrapped__: Callable[..., Any]
-    __name__: str
-    __qualname__: str
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R_co]: ...
-
-    def retry_with(self, **overrides: Unpack[AsyncRetryOptions]) -> AsyncRetried[P, R_co]:
-        """The function under a copy of its retryer with some options replaced."""
-        ...
-
-    @overload
-    def __get__(self, instance: None, owner: type, /) -> Self: ...
-
-    @overload
-    def __get__(
-        self: AsyncRetried[Concatenate[S, Q], T], instance: S, owner: type | None = None, /
-    ) -> AsyncRetriedMethod[Q, T]: ...
-
-
-class AsyncRetriedMethod(Protocol[P, R_co]):
-    """A decorated coroutine method on its instance."""
-
-    retry: PersistentAsyncRetrying
-    statistics: dict[str, Any]
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R_co]: ...
-
-    def retry_with(
-        self, **overrides: Unpack[AsyncRetryOptions]
-    ) -> AsyncRetried[Concatenate[Any, P], R_co]: ...
+    from collections.abc import Callable
 
 
 def is_coroutine_function(fn: object) -> bool:
