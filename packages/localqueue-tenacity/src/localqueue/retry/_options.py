@@ -55,7 +55,8 @@ _MAY_BE_NONE = ("wait", "before_sleep", "retry_error_callback")
 _RIVALS = (("max_tries", "stop"), ("key", "key_fn"), ("store", "store_path"))
 
 
-@dataclass(frozen=True, slots=True)
+# Nobody compares or prints them, and each method costs every program that imports this package.
+@dataclass(eq=False, repr=False, slots=True)
 class Settings:
     """The durable half of a retryer's options, checked."""
 
