@@ -55,8 +55,7 @@ _MAY_BE_NONE = ("wait", "before_sleep", "retry_error_callback")
 _RIVALS = (("max_tries", "stop"), ("key", "key_fn"), ("store", "store_path"))
 
 
-# Nobody compares or prints them, and each method costs every program that imports this package.
-@dataclass(eq=False, repr=False, slots=True)
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The durable half of a retryer's options, checked."""
 
