@@ -12,6 +12,7 @@ ROW = ("job", 1, 1.0, 0, 1.0, None, "host:1", "0123456789abcdef", "0123456789abc
 
 def _open(folder: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(folder / "raw.sqlite3", isolation_level=None)
+    connection.execute("PRAGMA page_size=2048")
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute(

@@ -36,7 +36,8 @@ _NOTHING: tuple[None, None] = None, None
 # Attempts that run at the same time are seldom more.
 _REMEMBERED = 1000
 
-_PRUNE_BATCH = 500
+# More of them would keep a slow disk busy while others wait for it.
+_PRUNE_BATCH = 100
 # Long enough for a writer that asks every millisecond to come in between two batches.
 _PRUNE_PAUSE_SECONDS = 0.002
 

@@ -16,6 +16,7 @@ from localqueue.core import StoreError, StoreLockedError, renew_after_fork
 from localqueue.sqlite import _files
 from localqueue.sqlite._errors import as_store_error, is_busy
 from localqueue.sqlite._forks import disconnect_before_fork
+from localqueue.sqlite._log import LIMIT_BYTES, Log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +62,7 @@ class Database:
         # one in the middle of it, in the same thread: that one is refused, where it would hang.
         self.lock = threading.RLock()
         self.is_busy = False
+        self._log = Log(self.path)
         # Whether the operations of this thread are parts of one transaction.
         self._is_joint = False
         self._connection: sqlite3.Connection | None = None
@@ -85,11 +87,15 @@ class Database:
         come between.
         """
         changed: int = self.patiently(self._execute, sql, parameters, "count", False)
+        if not self._is_joint:
+            self._log.keep_short(self._cut_log)
         return changed
 
     def together(self, work: Callable[[], T]) -> T:
         """Run ``work``, in which this thread's reads and writes are one transaction."""
-        return self.patiently(self._join, work)
+        result = self.patiently(self._join, work)
+        self._log.keep_short(self._cut_log)
+        return result
 
     def transact_on(
         self, connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]
@@ -122,6 +128,10 @@ class Database:
                 return _in_transaction(connection, lambda _: work())
             finally:
                 self._is_joint = False
+
+    def _cut_log(self) -> bool:
+        ((is_hindered, *_),) = self.read("PRAGMA wal_checkpoint(TRUNCATE)")
+        return not is_hindered
 
     def _in_use(self) -> StoreLockedError:
         return StoreLockedError(
@@ -161,6 +171,7 @@ class Database:
     def renew_after_fork(self) -> None:
         """In a forked child: neither use nor close what the parent could not close in time."""
         self.lock = threading.RLock()
+        self.is_busy = self._is_joint = False  # what another thread was in the middle of
         if self._finalizer is not None:
             self._finalizer.detach()
             self._finalizer = None
@@ -226,7 +237,9 @@ class Database:
             "trusted_schema=OFF",
             "cell_size_check=ON",
             "mmap_size=0",
+            # Each commit writes whole pages, and a record fills a tenth of one.
             "page_size=2048",
+            f"journal_size_limit={LIMIT_BYTES}",
             f"synchronous={_SYNCHRONOUS[self._durability]}",
             # On macOS a plain fsync does not reach the platters.
             f"fullfsync={'ON' if self._durability == 'power' else 'OFF'}",
@@ -234,18 +247,6 @@ class Database:
             # "synchronous" reads the schema, which another process may be writing just now.
             self.patiently(connection.execute, f"PRAGMA {pragma}")
         self._prepare_schema(self, connection)
-
-    def use_wal(self, connection: sqlite3.Connection) -> None:
-        """Put the file into WAL mode, which stays with it."""
-
-        def mode(pragma: str) -> Any:
-            return self.patiently(lambda: connection.execute(f"PRAGMA {pragma}").fetchone()[0])
-
-        # The switch wants the file for itself, so it is only asked for where it is needed.
-        if mode("journal_mode") != "wal" and (left := mode("journal_mode=WAL")) != "wal":
-            raise StoreError(
-                self.path, f"cannot use a write-ahead log (mode {left!r})", "use a local disk"
-            )
 
 
 def _check_seconds(timeout: object) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from localqueue.core import StoreVersionError
 from localqueue.sqlite import _legacy
+from localqueue.sqlite._log import use_wal
 
 if TYPE_CHECKING:
     import sqlite3
@@ -60,7 +61,7 @@ def prepare(database: Database, connection: sqlite3.Connection) -> None:
     """
     if not check(database, connection):
         database.transact_on(connection, lambda _: _create(connection, database.path))
-    database.use_wal(connection)  # last, so that a file that is refused stays as it was
+    use_wal(database, connection)  # last, so that a file that is refused stays as it was
 
 
 def check(database: Database, connection: sqlite3.Connection) -> bool:

@@ -108,12 +108,10 @@ class _Writer:
         renew_after_fork(self)
 
     def renew_after_fork(self) -> None:
+        from concurrent.futures import ThreadPoolExecutor  # blocking calls need none
+
         self._waiting: deque[Task] = deque()
         self._draining = False
-        from concurrent.futures import (
-            ThreadPoolExecutor,  # who only makes blocking calls needs none
-        )
-
         # The executor's thread is joined when the interpreter exits, so that no write is lost.
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="localqueue-writer")
 
