@@ -30,6 +30,7 @@ class Workload:
 WORKLOADS = (
     Workload("succeed", "first-try success", 5000, ("ours", "plain", "released", "raw", "durable")),
     Workload("succeed_uncounted", 'first-try success, count="failed"', 20000, ("ours", "plain")),
+    Workload("succeed_in_memory", "first-try success, in memory", 20000, ("ours", "plain")),
     Workload(
         "fail_once", "one failure, then success", 3000, ("ours", "plain", "released", "durable")
     ),
