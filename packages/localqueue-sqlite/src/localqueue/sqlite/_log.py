@@ -1,38 +1,22 @@
-"""The write-ahead log of a file: how it begins, and how long it may grow."""
+"""The write-ahead log of a file, and how long it may grow."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from localqueue.core import StoreError
 from localqueue.sqlite import _files
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable
-
-    from localqueue.sqlite._database import Database
 
 LIMIT_BYTES = 16 * 1024 * 1024
 
 _WRITES_BETWEEN_LOOKS = 32
 _PATIENCE_SECONDS = 0.05
 _RETRY_SECONDS = 0.001
-
-
-def use_wal(database: Database, connection: sqlite3.Connection) -> None:
-    """Put the file into WAL mode, which stays with it."""
-
-    def mode(pragma: str) -> Any:
-        return database.patiently(lambda: connection.execute(f"PRAGMA {pragma}").fetchone()[0])
-
-    # The switch wants the file for itself, so it is only asked for where it is needed.
-    if mode("journal_mode") != "wal" and (left := mode("journal_mode=WAL")) != "wal":
-        raise StoreError(
-            database.path, f"cannot use a write-ahead log (mode {left!r})", "use a local disk"
-        )
 
 
 class Log:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from localqueue.core import StoreVersionError
+from localqueue.core import StoreError, StoreVersionError
 from localqueue.sqlite import _legacy
-from localqueue.sqlite._log import use_wal
 
 if TYPE_CHECKING:
     import sqlite3
@@ -61,7 +60,7 @@ def prepare(database: Database, connection: sqlite3.Connection) -> None:
     """
     if not check(database, connection):
         database.transact_on(connection, lambda _: _create(connection, database.path))
-    use_wal(database, connection)  # last, so that a file that is refused stays as it was
+    _use_wal(database, connection)  # last, so that a file that is refused stays as it was
 
 
 def check(database: Database, connection: sqlite3.Connection) -> bool:
@@ -102,3 +101,15 @@ def _create(connection: sqlite3.Connection, path: str) -> None:
         _legacy.move_records(connection, path)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _use_wal(database: Database, connection: sqlite3.Connection) -> None:
+    # The write-ahead log stays with the file.
+    def mode(pragma: str) -> Any:
+        return database.patiently(lambda: connection.execute(f"PRAGMA {pragma}").fetchone()[0])
+
+    # The switch wants the file for itself, so it is only asked for where it is needed.
+    if mode("journal_mode") != "wal" and (left := mode("journal_mode=WAL")) != "wal":
+        raise StoreError(
+            database.path, f"cannot use a write-ahead log (mode {left!r})", "use a local disk"
+        )

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from localqueue.retry._background import Task
+from localqueue.retry._task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,59 +10,25 @@ from contextlib import suppress
 from functools import cache, partial
 from itertools import groupby
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from localqueue.core import GroupCommit, StoreLockedError, renew_after_fork
+from localqueue.retry._task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from localqueue.core import AttemptStore
     from localqueue.retry._asyncio import AsyncioTask
+    from localqueue.retry._task import Wake
 
 T = TypeVar("T")
-Wake: TypeAlias = "Callable[[Callable[[], object]], object]"
 
 # The event loop hears of its results after at most so many operations.
 _BATCH = 64
 # A transaction of many operations keeps the file from other processes while this thread waits for
 # its turn between two of them. It takes no more on after so long.
 _LONGEST_SECONDS = 0.005
-
-
-class Task:
-    """An operation that was handed over, and its outcome once it is done.
-
-    A ``repeatable`` one may share a transaction with others.
-    """
-
-    #: How its event loop is told; None where nobody waits.
-    wake: Wake | None = None
-
-    def __init__(
-        self, store: AttemptStore, operation: Callable[[], Any], *, repeatable: bool
-    ) -> None:
-        self.store = store
-        self.operation = operation
-        self.repeatable = repeatable
-        self.value: Any = None
-        self.error: BaseException | None = None
-
-    def carry_out(self) -> None:
-        """Do it, in the writer thread."""
-        try:
-            self.value = self.operation()
-        except BaseException as error:
-            self.error = error
-
-    def arrived(self) -> None:
-        """In its event loop: it is done."""
-
-    def outcome(self) -> Any:
-        """What the operation returned; raises what it raised."""
-        if self.error is not None:
-            raise self.error
-        return self.value
 
 
 async def run(store: AttemptStore, operation: Callable[[], T], *, repeatable: bool = False) -> T:
@@ -75,7 +41,7 @@ async def run(store: AttemptStore, operation: Callable[[], T], *, repeatable: bo
         from localqueue.retry import _trio
 
         if _trio.is_running():
-            result: T = await _trio.run(store, operation, repeatable=repeatable)
+            result: T = await _trio.run(hand_over, store, operation, repeatable=repeatable)
             return result
     task = _asyncio_task()(store, operation, repeatable=repeatable)
     hand_over(task)

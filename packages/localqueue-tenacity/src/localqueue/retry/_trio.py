@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from localqueue.retry._background import Task, hand_over
+from localqueue.retry._task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +46,13 @@ def is_running() -> bool:
 
 
 @trio.lowlevel.enable_ki_protection
-async def run(store: AttemptStore, operation: Callable[[], Any], *, repeatable: bool) -> Any:
+async def run(
+    hand_over: Callable[[Task], None],
+    store: AttemptStore,
+    operation: Callable[[], Any],
+    *,
+    repeatable: bool,
+) -> Any:
     """Hand an operation over and wait until it is done."""
     task = _TrioTask(store, operation, repeatable=repeatable)
     hand_over(task)
