@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,7 +12,8 @@ import tenacity
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from localqueue.retry import PersistentAsyncRetrying, PersistentRetrying
+from localqueue.core import MemoryAttemptStore
+from localqueue.retry import PersistentAsyncRetrying, PersistentRetrying, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,3 +122,125 @@ def test_as_tenacity(
     kind: Any = PersistentAsyncRetrying if is_async else PersistentRetrying
     theirs: Any = tenacity.AsyncRetrying if is_async else tenacity.Retrying
     assert played(lambda **options: kind(key="job", store="memory:", **options)) == played(theirs)
+
+
+def fail() -> None:
+    try:
+        {}["first"]
+    except KeyError:
+        raise OSError("no luck")  # noqa: B904  # the context is looked at
+
+
+def raised_by(kind: type[tenacity.BaseRetrying], **options: Any) -> tuple[Any, ...]:
+    """What a call ends with: its value, or its error with what hangs on it."""
+    ours = {"key": "job", "store": options.pop("store", "memory:")}
+    retryer = kind(
+        **{"reraise": True, "sleep": lambda seconds: None, "wait": tenacity.wait_none()}
+        | (ours if issubclass(kind, PersistentRetrying) else {})
+        | options
+    )
+    try:
+        return ("returned", retryer(fail))
+    except Exception as error:  # noqa: BLE001  # compared with Tenacity's
+        last = error.last_attempt.exception() if isinstance(error, tenacity.RetryError) else error
+        return (type(error), repr(last), repr(error.__cause__), repr(last.__context__))
+
+
+def translating(state: tenacity.RetryCallState) -> bool:
+    error = ValueError("translated")
+    state.set_exception((ValueError, error, None))
+    return False
+
+
+def healing(state: tenacity.RetryCallState) -> bool:
+    state.set_result("healed")
+    return False
+
+
+def stopping(*_: Any) -> Any:
+    return next(iter(()))
+
+
+TWICE = tenacity.stop_after_attempt(2)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"stop": TWICE},
+        {"stop": TWICE, "reraise": False},
+        {"retry": translating},
+        {"retry": healing},
+        {"stop": TWICE, "after": translating},
+        {"stop": TWICE, "after": translating, "reraise": False},
+        {"stop": TWICE, "before": None, "after": None},
+        *({"stop": TWICE, name: stopping} for name in (*CALLBACKS, *STRATEGIES, "sleep")),
+    ],
+    ids=" ".join,
+)
+def test_an_error_is_tenacity_s(options: dict[str, Any]) -> None:
+    assert raised_by(PersistentRetrying, **options) == raised_by(tenacity.Retrying, **options)
+
+
+def test_a_failing_store_leaves_no_trace_on_the_error_of_the_job() -> None:
+    class Broken(MemoryAttemptStore):
+        def settle(self, *args: Any, **options: Any) -> None:
+            raise StoreError("memory:", "is broken")
+
+    options = {"stop": TWICE}
+    expected = raised_by(tenacity.Retrying, **options)
+    assert raised_by(PersistentRetrying, store=Broken(), **options) == expected
+    assert "KeyError" in expected[3]
+
+
+def test_a_wait_that_is_taken_away_later_is_none() -> None:
+    decorated = PersistentRetrying(key="job", store="memory:", stop=TWICE).wraps(fail)
+    decorated.retry.wait = None  # type: ignore[assignment]
+    with pytest.raises(OSError, match="no luck"):
+        decorated()
+
+
+def test_what_a_plain_callback_starts_is_not_waited_for() -> None:
+    """As in a callback that only starts a task."""
+
+    async def main() -> str:
+        never: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        runs: list[int] = []
+
+        async def job() -> str:
+            runs.append(1)
+            if len(runs) == 1:
+                raise OSError("no luck")
+            return "done"
+
+        retryer = PersistentAsyncRetrying(
+            key="job",
+            store="memory:",
+            wait=None,
+            before_sleep=lambda state: never,  # type: ignore[arg-type,return-value]
+        )
+        return await asyncio.wait_for(retryer(job), 10)
+
+    assert asyncio.run(main()) == "done"
+
+
+def test_nothing_is_kept_of_a_call_that_failed_first() -> None:
+    class Thing:
+        pass
+
+    argument = Thing()
+    watched = weakref.ref(argument)
+    outcomes: list[Exception] = [OSError("no luck")]
+
+    def job(thing: Thing) -> None:
+        if outcomes:
+            raise outcomes.pop()
+
+    gc.collect()
+    gc.disable()
+    try:
+        PersistentRetrying(key="job", store="memory:", wait=None)(job, argument)
+        del argument
+        assert watched() is None
+    finally:
+        gc.enable()

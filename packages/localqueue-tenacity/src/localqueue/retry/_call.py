@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import tenacity
 
 from localqueue.core import StoreError
 from localqueue.retry import _ledger
 from localqueue.retry._errors import PersistentRetryExhausted, RetryDeferred
-from localqueue.retry._steps import Ask, End, OnStore
+from localqueue.retry._steps import Ask, End, Nap, OnStore
 
 if TYPE_CHECKING:
     from localqueue.core import RetryRecord
@@ -31,12 +31,11 @@ class Call:
     ) -> None:
         self.store = account.store
         self.state = account.state
-        self._retryer = retryer
+        # Whoever holds it may put other strategies in place, or None.
+        self._retryer: Any = retryer
         self._account = account
         # Of this call, under Tenacity's names.
         self._statistics = statistics
-        # What the attempt before raised, once it is no longer in the state.
-        self._last_error: BaseException | None = None
 
     def run(self) -> Steps[End]:
         """The whole call. Each None is answered by putting the outcome into the state."""
@@ -56,9 +55,9 @@ class Call:
                 yield None
                 if self.state.outcome is None:
                     raise RuntimeError("a loop over attempts needs 'with attempt:' around its body")
-                end = yield from self._end_attempt(self.state.outcome)
+                end = yield from self._end_attempt()
                 if end is None:
-                    end = yield from self._pause(self.state.outcome)
+                    end = yield from self._pause()
             if end is not None:
                 return end
 
@@ -75,7 +74,9 @@ class Call:
         else:
             yield from self._account.give_back(error)
 
-    def _enter(self, *, is_first: bool) -> Steps[RetryRecord | None]:
+    def _enter(
+        self, *, is_first: bool, last_error: BaseException | None = None
+    ) -> Steps[RetryRecord | None]:
         """Reserve the next attempt. Returns the record that forbids it, or None."""
         account = self._account
         while True:
@@ -86,11 +87,11 @@ class Call:
             match (yield from self._decide(seen, is_first=is_first)):
                 case _ledger.Wait(seen, seconds):
                     account.tell("scheduled", attempt=seen.attempts, wait_for=seconds)
-                    yield Ask(self._retryer.sleep, seconds)
+                    yield Nap(self._retryer.sleep, seconds)
                     account.served = seen.next_attempt_at
                 case _ledger.Defer(seen, due):
                     account.tell("deferred", attempt=seen.attempts, wait_for=due - time.time())
-                    raise RetryDeferred(account.key, due, seen.attempts, seen) from self._last_error
+                    raise RetryDeferred(account.key, due, seen.attempts, seen) from last_error
                 case _ledger.Refuse(seen, mark):
                     if mark is None:
                         return seen
@@ -116,7 +117,7 @@ class Call:
             max_wait=account.settings.max_in_process_wait,
         )
 
-    def _enter_again(self) -> Steps[bool]:
+    def _enter_again(self, last_error: BaseException | None) -> Steps[bool]:
         account, settled = self._account, self._account.settled
         try:
             # All has been asked about this record; the reservation fails if it was touched since.
@@ -127,7 +128,7 @@ class Call:
                 and (yield from account.start(settled, self.state.attempt_number))
             ):
                 return True
-            refusal = yield from self._enter(is_first=False)
+            refusal = yield from self._enter(is_first=False, last_error=last_error)
         except StoreError as error:
             # The job has an error of its own by now, and that is the one to come out.
             self._account.report(error)
@@ -145,48 +146,53 @@ class Call:
             return End(error=error)
         return None
 
-    def _end_attempt(self, outcome: tenacity.Future) -> Steps[End | None]:
+    def _end_attempt(self) -> Steps[End | None]:
         """What the outcome of an attempt means: the end of the call, or another attempt (None)."""
         try:
-            return (yield from self._judge(outcome))
+            return (yield from self._judge())
         except GeneratorExit:
             raise
         except BaseException as error:  # of a callback or a strategy
             if self._account.is_unanswered and isinstance(error, Exception):
-                yield from self._account.settle(outcome.exception(), due=None, exhausted=False)
+                yield from self._account.settle(self._account.error, due=None, exhausted=False)
             else:
                 yield from self.abandon(error)
             return End(error=error)
 
-    def _pause(self, outcome: tenacity.Future) -> Steps[End | None]:
+    def _pause(self) -> Steps[End | None]:
         """Sleep, and reserve the next attempt; the end of the call where there is none."""
-        state = self.state
+        state, outcome = self.state, self._outcome
         ended_at, number = state.outcome_timestamp, state.attempt_number
         seconds = float(state.upcoming_sleep)
         state.prepare_for_next_attempt()
-        yield Ask(self._retryer.sleep, seconds)
-        if (yield from self._enter_again()):
+        yield Nap(self._retryer.sleep, seconds)
+        if (yield from self._enter_again(outcome.exception())):
             return None
         state.outcome, state.outcome_timestamp = outcome, ended_at
         state.attempt_number = number
-        return (yield from self._give_up(outcome))
+        return (yield from self._give_up())
 
-    def _judge(self, outcome: tenacity.Future) -> Steps[End | None]:
+    @property
+    def _outcome(self) -> tenacity.Future:
+        return cast("tenacity.Future", self.state.outcome)
+
+    def _judge(self) -> Steps[End | None]:
         state, account, retryer = self.state, self._account, self._retryer
-        error = outcome.exception()
+        outcome, error = state.outcome, account.error
         if not isinstance(error, tenacity.TryAgain) and not (yield Ask(retryer.retry, state)):
+            if state.outcome is not outcome:  # the predicate has put another one in its place
+                error = account.error
             if error is not None:
                 yield from account.reject(error)
                 return End(error=error)
             yield from account.accept()
-            return End(outcome.result())
+            return End(self._outcome.result())
         if retryer.after is not None:
             yield Ask(retryer.after, state)
-        state.upcoming_sleep = yield Ask(retryer.wait, state)
+        state.upcoming_sleep = 0.0 if retryer.wait is None else (yield Ask(retryer.wait, state))
         self._statistics["delay_since_first_attempt"] = state.seconds_since_start
-        if (yield from self._is_over(error)):
-            return (yield from self._give_up(outcome))
-        self._last_error = error
+        if (yield from self._is_over()):
+            return (yield from self._give_up())
         seconds = float(state.upcoming_sleep)
         state.next_action = tenacity.RetryAction(seconds)
         state.idle_for += seconds
@@ -196,13 +202,13 @@ class Call:
             yield Ask(retryer.before_sleep, state)
         return None
 
-    def _is_over(self, error: BaseException | None) -> Steps[bool]:
+    def _is_over(self) -> Steps[bool]:
         """Ask the stop strategy, and write the failure down."""
         state, account = self.state, self._account
         if not account.reserves:
             yield from account.count()
         spent = bool((yield Ask(self._retryer.stop, state)))
-        wait = float(state.upcoming_sleep)
+        error, wait = account.error, float(state.upcoming_sleep)
         now = time.time()
         due = now + max(0.0, wait)
         record = yield from account.settle(
@@ -219,18 +225,18 @@ class Call:
         account.tell("scheduled", attempt=state.attempt_number, wait_for=wait)
         return False
 
-    def _give_up(self, outcome: tenacity.Future) -> Steps[End]:
+    def _give_up(self) -> Steps[End]:
         """The end that the retryer has for a call without further attempts."""
         retryer = self._retryer
         try:
             if retryer.retry_error_callback:
                 return End((yield Ask(retryer.retry_error_callback, self.state)))
-            last = retryer.retry_error_cls(outcome)
+            last = retryer.retry_error_cls(self._outcome)
             if retryer.reraise:
                 last.reraise()
         except GeneratorExit:
             raise
         except BaseException as error:
             return End(error=error)
-        last.__cause__ = outcome.exception()
+        last.__cause__ = self._account.error
         return End(error=last)

@@ -49,7 +49,7 @@ _KNOWN = _DURABLE | {*TENACITY_OPTIONS, "name", "enabled"}
 _CALLABLES = frozenset(TENACITY_OPTIONS) - {"reraise", "retry_error_cls"}
 _HINTS = {"wait": ", such as wait_fixed(5)", "stop": ", such as stop_after_attempt(5)"}
 # No wait, and no callback.
-_MAY_BE_NONE = ("wait", "before_sleep", "retry_error_callback")
+_MAY_BE_NONE = ("wait", "before", "after", "before_sleep", "retry_error_callback")
 
 # Each pair is two sources of truth for one thing.
 _RIVALS = (("max_tries", "stop"), ("key", "key_fn"), ("store", "store_path"))

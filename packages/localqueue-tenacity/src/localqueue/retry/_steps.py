@@ -7,9 +7,9 @@ It yields None where the caller has to make an attempt.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from functools import partial
-from inspect import isawaitable
+from inspect import isawaitable, iscoroutine
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from localqueue.retry import _background
@@ -32,7 +32,19 @@ class OnStoreOnce(OnStore):
 
 
 class Ask(partial[Any]):
-    """Code of the user, which in an async call may return an awaitable."""
+    """Code of the user. In an async call, a coroutine that it returns is awaited."""
+
+
+class Nap(Ask):
+    """The user's ``sleep``, which in an async call may return anything that can be awaited."""
+
+
+class Stopped(Exception):
+    """A StopIteration of the user's code: as itself it cannot pass through a generator."""
+
+    def __init__(self, error: StopIteration) -> None:
+        super().__init__(error)
+        self.error = error
 
 
 class End(NamedTuple):
@@ -43,6 +55,8 @@ class End(NamedTuple):
 
     def unwrap(self) -> Any:
         """The result; raises the error."""
+        if isinstance(self.error, Stopped):
+            raise self.error.error
         if self.error is not None:
             raise self.error
         return self.result
@@ -59,38 +73,43 @@ def perform(steps: Steps[T]) -> T:
 
 def advance(steps: Steps[Any]) -> End | None:
     """Go on to the next attempt (None) or to the end."""
+    answer: Callable[[Any], Any] = steps.send
+    value: Any = None
     try:
-        step = next(steps)
-        while step is not None:
+        # The protocol goes on outside of the handlers: what it raises has nothing to do with them.
+        while (step := answer(value)) is not None:
             try:
-                value = step()
+                answer, value = steps.send, step()
             except BaseException as error:
-                step = steps.throw(error)
-            else:
-                step = steps.send(value)
+                answer, value = steps.throw, _passable(error)
     except StopIteration as end:
-        return end.value if isinstance(end.value, End) else End(end.value)
-    return None
+        return _end(end.value)
+    except Stopped as stopped:
+        value = stopped.error
+    else:
+        return None
+    raise value
 
 
 async def advance_async(steps: Steps[Any], store: AttemptStore) -> End | None:
     """As :func:`advance`, in a task; operations on the store go to its writer thread."""
+    answer: Callable[[Any], Any] = steps.send
+    value: Any = None
     try:
-        step = next(steps)
-        while step is not None:
+        while (step := answer(value)) is not None:
             try:
                 if isinstance(step, OnStore):
-                    value = await _background.run(store, step, repeatable=type(step) is OnStore)
+                    repeatable = not isinstance(step, OnStoreOnce)
+                    value = await _background.run(store, step, repeatable=repeatable)
                 else:
                     value = step()
-                    if isawaitable(value):
+                    if isawaitable(value) if isinstance(step, Nap) else iscoroutine(value):
                         value = await value
+                answer = steps.send
             except BaseException as error:
-                step = steps.throw(error)
-            else:
-                step = steps.send(value)
+                answer, value = steps.throw, _passable(error)
     except StopIteration as end:
-        return end.value if isinstance(end.value, End) else End(end.value)
+        return _end(end.value)
     return None
 
 
@@ -98,6 +117,14 @@ async def perform_async(steps: Steps[T], store: AttemptStore) -> T:
     """Carry out a protocol that makes no attempt, in a task."""
     result: T = _result(await advance_async(steps, store))
     return result
+
+
+def _passable(error: BaseException) -> BaseException:
+    return Stopped(error) if isinstance(error, StopIteration) else error
+
+
+def _end(value: Any) -> End:
+    return value if isinstance(value, End) else End(value)
 
 
 def _result(end: End | None) -> Any:
