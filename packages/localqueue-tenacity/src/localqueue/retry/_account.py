@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from localqueue.core import StoreError, transitions
 from localqueue.retry import _hooks, _ledger
@@ -47,6 +47,8 @@ class Account:
         self._began_at = 0.0
         # Whether the reservation is known to be in the store.
         self._is_stored = False
+        # Whether the current attempt is among the record's attempts.
+        self._is_counted = False
         # The budget that this call's outcomes belong to; None while nothing is stored.
         self._budget: str | None = None
 
@@ -56,12 +58,9 @@ class Account:
         outcome = self.state.outcome
         return None if outcome is None else outcome.exception()
 
-    def look(self) -> RetryRecord | None:
+    def look(self) -> Steps[RetryRecord | None]:
         """Load the record; where there is none, reserve the first attempt in the same breath."""
-        self.reservation = None
-        seen = self.store.load(self.key)
-        if seen is None and self.reserves:
-            self._reserve(None)
+        seen: RetryRecord | None = yield from self._reserving(OnStore(self._look))
         return seen
 
     def start(self, seen: RetryRecord | None, attempt: int) -> Steps[bool]:
@@ -69,29 +68,40 @@ class Account:
         if not self.reserves:
             self.begin(seen, attempt)
             return True
-        yield OnStore(self._reserve, seen)
+        yield from self._reserving(OnStore(self._reserve, seen))
         if self.reservation is None:
             return False
         self.begin(self.reservation, attempt)
         return True
 
+    def _reserving(self, operation: OnStore) -> Steps[Any]:
+        try:
+            return (yield operation)
+        except StoreError:
+            self.reservation = None  # whatever had been done of it is undone
+            raise
+
+    def _look(self) -> RetryRecord | None:
+        self.reservation = None
+        seen = self.store.load(self.key)
+        if seen is None and self.reserves:
+            self._reserve(None)
+        return seen
+
     def _reserve(self, seen: RetryRecord | None) -> None:
         record = self._next_record(seen, time.time())
-        # Before the write: a signal may come between it and its answer.
+        # Before the write: a signal may come between it and its answer. It may also be a part of a
+        # transaction that comes to nothing: only the answer says that it is stored.
         self.reservation, self._is_stored = record, False
-        try:
-            self._is_stored = self.store.reserve(self.key, record, expected=seen)
-        except StoreError:
-            self.reservation = None
-            raise
-        if not self._is_stored:
+        if not self.store.reserve(self.key, record, expected=seen):
             self.reservation = None
 
     def _next_record(self, seen: RetryRecord | None, now: float) -> RetryRecord:
         return transitions.started(seen, now=now, function=self.function, owner=owner())
 
     def begin(self, record: RetryRecord | None, attempt: int) -> None:
-        self.is_unanswered = True
+        self.is_unanswered = self._is_stored = True
+        self._is_counted = self.reserves
         self._budget = None if record is None else record.budget
         self._began_at = time.time()
         self.state.follow(record, attempt=attempt, now=self._began_at)
@@ -100,7 +110,7 @@ class Account:
     def accept(self) -> Steps[None]:
         """The attempt succeeded."""
         keep = not self.settings.clear_on_success
-        if keep and not self.reserves:
+        if keep:
             yield from self.count()
         if self._budget is not None:
             try:
@@ -127,6 +137,7 @@ class Account:
     ) -> Steps[RetryRecord | None]:
         """The attempt failed. Returns the record; None where it could not be written."""
         self.reservation, self.is_unanswered = None, False
+        yield from self.count()
         attempt = self.state.attempt_number
         failure = _ledger.failure(
             error,
@@ -190,7 +201,10 @@ class Account:
             perform(self.settle(interruption, due=None, exhausted=False))
 
     def count(self) -> Steps[None]:
-        """Count an attempt that was not reserved (``count="failed"``)."""
+        """Count an attempt that was not reserved (``count="failed"``), once."""
+        if self._is_counted:
+            return
+        self._is_counted = True
         try:
             while True:
                 seen = yield OnStore(self.store.load, self.key)

@@ -117,7 +117,10 @@ class PersistentAsyncRetrying(PersistentBase, tenacity.AsyncRetrying):
         except BaseException as error:
             await perform_async(call.abandon(error), call.store)
             raise
-        return end.unwrap()
+        try:
+            return end.unwrap()
+        finally:
+            del end  # an error refers to this frame
 
 
 class AsyncAttempts:

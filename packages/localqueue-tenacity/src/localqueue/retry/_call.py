@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import tenacity
@@ -31,8 +32,20 @@ class Call:
     ) -> None:
         self.store = account.store
         self.state = account.state
-        # Whoever holds it may put other strategies in place, or None.
-        self._retryer: Any = retryer
+        # Whoever holds the retryer may put others in their place; a call keeps those that it began
+        # with, as Tenacity's decorated functions do.
+        self._asked = SimpleNamespace(
+            sleep=retryer.sleep,
+            stop=retryer.stop,
+            wait=retryer.wait,
+            retry=retryer.retry,
+            before=retryer.before,
+            after=retryer.after,
+            before_sleep=retryer.before_sleep,
+            reraise=retryer.reraise,
+            retry_error_cls=retryer.retry_error_cls,
+            retry_error_callback=retryer.retry_error_callback,
+        )
         self._account = account
         # Of this call, under Tenacity's names.
         self._statistics = statistics
@@ -80,14 +93,14 @@ class Call:
         """Reserve the next attempt. Returns the record that forbids it, or None."""
         account = self._account
         while True:
-            seen: RetryRecord | None = yield OnStore(account.look)
+            seen = yield from account.look()
             if account.reservation is not None:  # there was none, and now it is this call's
                 account.begin(account.reservation, 1)
                 return None
             match (yield from self._decide(seen, is_first=is_first)):
                 case _ledger.Wait(seen, seconds):
                     account.tell("scheduled", attempt=seen.attempts, wait_for=seconds)
-                    yield Nap(self._retryer.sleep, seconds)
+                    yield Nap(self._asked.sleep, seconds)
                     account.served = seen.next_attempt_at
                 case _ledger.Defer(seen, due):
                     account.tell("deferred", attempt=seen.attempts, wait_for=due - time.time())
@@ -108,7 +121,7 @@ class Call:
         spent = False
         if _ledger.holds_attempts(seen):
             past = self.state.looking_back(seen, now=now)
-            spent = bool((yield Ask(self._retryer.stop, past)))
+            spent = bool((yield Ask(self._asked.stop, past)))
         return _ledger.admission(
             seen,
             now=now,
@@ -137,8 +150,8 @@ class Call:
 
     def _begin_attempt(self) -> Steps[End | None]:
         try:
-            if self._retryer.before is not None:
-                yield Ask(self._retryer.before, self.state)
+            if self._asked.before is not None:
+                yield Ask(self._asked.before, self.state)
         except GeneratorExit:
             raise
         except BaseException as error:
@@ -165,7 +178,7 @@ class Call:
         ended_at, number = state.outcome_timestamp, state.attempt_number
         seconds = float(state.upcoming_sleep)
         state.prepare_for_next_attempt()
-        yield Nap(self._retryer.sleep, seconds)
+        yield Nap(self._asked.sleep, seconds)
         if (yield from self._enter_again(outcome.exception())):
             return None
         state.outcome, state.outcome_timestamp = outcome, ended_at
@@ -177,9 +190,9 @@ class Call:
         return cast("tenacity.Future", self.state.outcome)
 
     def _judge(self) -> Steps[End | None]:
-        state, account, retryer = self.state, self._account, self._retryer
+        state, account, asked = self.state, self._account, self._asked
         outcome, error = state.outcome, account.error
-        if not isinstance(error, tenacity.TryAgain) and not (yield Ask(retryer.retry, state)):
+        if not isinstance(error, tenacity.TryAgain) and not (yield Ask(asked.retry, state)):
             if state.outcome is not outcome:  # the predicate has put another one in its place
                 error = account.error
             if error is not None:
@@ -187,9 +200,10 @@ class Call:
                 return End(error=error)
             yield from account.accept()
             return End(self._outcome.result())
-        if retryer.after is not None:
-            yield Ask(retryer.after, state)
-        state.upcoming_sleep = 0.0 if retryer.wait is None else (yield Ask(retryer.wait, state))
+        if asked.after is not None:
+            yield Ask(asked.after, state)
+        # Tenacity takes None, and some versions anything that is false, for no wait.
+        state.upcoming_sleep = (yield Ask(asked.wait, state)) if callable(asked.wait) else 0.0
         self._statistics["delay_since_first_attempt"] = state.seconds_since_start
         if (yield from self._is_over()):
             return (yield from self._give_up())
@@ -198,21 +212,20 @@ class Call:
         state.idle_for += seconds
         self._statistics["idle_for"] += seconds
         self._statistics["attempt_number"] += 1
-        if retryer.before_sleep is not None:
-            yield Ask(retryer.before_sleep, state)
+        if asked.before_sleep is not None:
+            yield Ask(asked.before_sleep, state)
         return None
 
     def _is_over(self) -> Steps[bool]:
         """Ask the stop strategy, and write the failure down."""
         state, account = self.state, self._account
-        if not account.reserves:
-            yield from account.count()
-        spent = bool((yield Ask(self._retryer.stop, state)))
-        error, wait = account.error, float(state.upcoming_sleep)
+        yield from account.count()
+        spent = bool((yield Ask(self._asked.stop, state)))
+        error, wait = account.error, 0.0 if spent else float(state.upcoming_sleep)
         now = time.time()
         due = now + max(0.0, wait)
         record = yield from account.settle(
-            error, due=due if wait > 0 and not spent else None, exhausted=spent, now=now
+            error, due=due if wait > 0 else None, exhausted=spent, now=now
         )
         if spent or (record is not None and record.exhausted):
             account.tell("exhausted", attempt=state.attempt_number)
@@ -227,12 +240,12 @@ class Call:
 
     def _give_up(self) -> Steps[End]:
         """The end that the retryer has for a call without further attempts."""
-        retryer = self._retryer
+        asked = self._asked
         try:
-            if retryer.retry_error_callback:
-                return End((yield Ask(retryer.retry_error_callback, self.state)))
-            last = retryer.retry_error_cls(self._outcome)
-            if retryer.reraise:
+            if asked.retry_error_callback:
+                return End((yield Ask(asked.retry_error_callback, self.state)))
+            last = asked.retry_error_cls(self._outcome)
+            if asked.reraise:
                 last.reraise()
         except GeneratorExit:
             raise

@@ -40,7 +40,10 @@ class Nap(Ask):
 
 
 class Stopped(Exception):
-    """A StopIteration of the user's code: as itself it cannot pass through a generator."""
+    """A StopIteration of the user's code: as itself it cannot pass through a generator.
+
+    In an async call there is none: Python makes a RuntimeError of it on its way out of a coroutine.
+    """
 
     def __init__(self, error: StopIteration) -> None:
         super().__init__(error)
@@ -77,18 +80,23 @@ def advance(steps: Steps[Any]) -> End | None:
     value: Any = None
     try:
         # The protocol goes on outside of the handlers: what it raises has nothing to do with them.
-        while (step := answer(value)) is not None:
-            try:
-                answer, value = steps.send, step()
-            except BaseException as error:
-                answer, value = steps.throw, _passable(error)
-    except StopIteration as end:
-        return _end(end.value)
-    except Stopped as stopped:
-        value = stopped.error
-    else:
-        return None
-    raise value
+        try:
+            while (step := answer(value)) is not None:
+                try:
+                    answer, value = steps.send, step()
+                except StopIteration as error:
+                    answer, value = steps.throw, Stopped(error)
+                except BaseException as error:
+                    answer, value = steps.throw, error
+        except StopIteration as end:
+            return _end(end.value)
+        except Stopped as stopped:
+            value = stopped.error
+        else:
+            return None
+        raise value
+    finally:
+        del value  # an error refers to this frame
 
 
 async def advance_async(steps: Steps[Any], store: AttemptStore) -> End | None:
@@ -98,29 +106,31 @@ async def advance_async(steps: Steps[Any], store: AttemptStore) -> End | None:
     try:
         while (step := answer(value)) is not None:
             try:
-                if isinstance(step, OnStore):
-                    repeatable = not isinstance(step, OnStoreOnce)
-                    value = await _background.run(store, step, repeatable=repeatable)
-                else:
-                    value = step()
-                    if isawaitable(value) if isinstance(step, Nap) else iscoroutine(value):
-                        value = await value
+                value = await _carried_out(step, store)
                 answer = steps.send
             except BaseException as error:
-                answer, value = steps.throw, _passable(error)
+                answer, value = steps.throw, error
     except StopIteration as end:
         return _end(end.value)
+    finally:
+        del value
     return None
+
+
+async def _carried_out(step: OnStore | Ask, store: AttemptStore) -> Any:
+    if isinstance(step, OnStore):
+        repeatable = not isinstance(step, OnStoreOnce)
+        return await _background.run(store, step, repeatable=repeatable)
+    value = step()
+    if isawaitable(value) if isinstance(step, Nap) else iscoroutine(value):
+        return await value
+    return value
 
 
 async def perform_async(steps: Steps[T], store: AttemptStore) -> T:
     """Carry out a protocol that makes no attempt, in a task."""
     result: T = _result(await advance_async(steps, store))
     return result
-
-
-def _passable(error: BaseException) -> BaseException:
-    return Stopped(error) if isinstance(error, StopIteration) else error
 
 
 def _end(value: Any) -> End:

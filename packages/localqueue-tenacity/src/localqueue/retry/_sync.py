@@ -127,7 +127,10 @@ class PersistentRetrying(PersistentBase, tenacity.Retrying):
         except BaseException as error:
             perform(call.abandon(error))
             raise
-        return end.unwrap()
+        try:
+            return end.unwrap()
+        finally:
+            del end  # an error refers to this frame
 
 
 def _check_blocking(fn: object) -> None:

@@ -70,10 +70,10 @@ class RetryOptions(CommonOptions, total=False):
 
     sleep: Callable[[Seconds], None]
     stop: StopBaseT | Callable[[State], bool]
-    wait: WaitBaseT | Callable[[State], Seconds]
+    wait: WaitBaseT | Callable[[State], Seconds] | None
     retry: RetryBaseT | Callable[[State], bool]
-    before: Callable[[State], None]
-    after: Callable[[State], None]
+    before: Callable[[State], None] | None
+    after: Callable[[State], None] | None
     before_sleep: Callable[[State], None] | None
     retry_error_callback: Callable[[State], Any] | None
 
@@ -82,13 +82,13 @@ class AsyncRetryOptions(CommonOptions, total=False):
     """The options of :class:`PersistentAsyncRetrying`; strategies and callbacks may be async."""
 
     sleep: Callable[[Seconds], Awaitable[None] | None]
-    stop: StopBaseT | Callable[[State], bool | Awaitable[bool]]
-    wait: WaitBaseT | Callable[[State], Seconds | Awaitable[Seconds]]
-    retry: RetryBaseT | AsyncRetryBaseT | Callable[[State], bool | Awaitable[bool]]
-    before: Callable[[State], Awaitable[None] | None]
-    after: Callable[[State], Awaitable[None] | None]
-    before_sleep: Callable[[State], Awaitable[None] | None] | None
-    retry_error_callback: Callable[[State], Any | Awaitable[Any]] | None
+    stop: StopBaseT | Callable[[State], bool | Coroutine[Any, Any, bool]]
+    wait: WaitBaseT | Callable[[State], Seconds | Coroutine[Any, Any, Seconds]] | None
+    retry: RetryBaseT | AsyncRetryBaseT | Callable[[State], bool | Coroutine[Any, Any, bool]]
+    before: Callable[[State], Coroutine[Any, Any, None] | None] | None
+    after: Callable[[State], Coroutine[Any, Any, None] | None] | None
+    before_sleep: Callable[[State], Coroutine[Any, Any, None] | None] | None
+    retry_error_callback: Callable[[State], Any | Coroutine[Any, Any, Any]] | None
 
 
 class Retried(Protocol[P, R_co]):

@@ -1,4 +1,4 @@
-"""Which functions can be retried, and how a type checker sees them afterwards."""
+"""Which functions can be retried, and what they look like afterwards."""
 
 from __future__ import annotations
 
