@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,8 @@ def _compare(
         some = max(1, calls // FEWER.get(side, 1))
         return measure(interpreters[side], side, workload, some)
 
-    found = paired(workload.sides, rounds, once)
+    sides = [side for side in workload.sides if _runs(side, once)]
+    found = paired(sides, rounds, once)
     seconds = {side: [one["seconds"] for one in results] for side, results in found.items()}
     return {
         "title": workload.title,
@@ -120,3 +122,17 @@ def _compare(
         },
         "versions": {side: results[0]["versions"] for side, results in found.items()},
     }
+
+
+def _runs(side: str, once: Callable[[str], object]) -> bool:
+    """Whether a peer can do the work on this interpreter; a first time that is not counted."""
+    try:
+        once(side)
+    except subprocess.CalledProcessError as error:
+        if side == "ours":
+            print(error.stderr)
+            raise
+        reason = error.stderr.strip().splitlines()[-1:]
+        print(f"{NAMES[side]} does not run here: {' '.join(reason)}")
+        return False
+    return True
