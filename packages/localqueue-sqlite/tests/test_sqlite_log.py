@@ -80,3 +80,17 @@ def test_writers_hardly_wait_for_a_reader_that_does_not_end(path: Path) -> None:
         reader.execute("ROLLBACK")
         write(store, 1000)
         assert log_bytes(path) <= LIMIT
+
+
+def test_what_is_written_is_written_though_nobody_may_look_at_the_log(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: str) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    with SQLiteAttemptStore(path) as store:
+        write(store, 1)
+        monkeypatch.setattr(_log._files, "size", refuse)
+        write(store, 100)
+        monkeypatch.undo()
+        assert len(store.records(limit=1000)) == 100

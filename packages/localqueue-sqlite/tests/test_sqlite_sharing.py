@@ -212,3 +212,21 @@ def test_any_number_of_attempts_may_run_at_once(path: Path) -> None:
             assert store.settle(key, Failure(1, 2.0), budget=record.budget) is not None
         assert len(store._newest) <= 1000
         assert all(len(store.history(key)) == 1 for key in records)
+
+
+def test_what_is_over_or_long_is_not_remembered(path: Path) -> None:
+    with SQLiteAttemptStore(path) as store:
+        for number in range(4):
+            key = f"job:{number}"
+            record = transitions.started(None, now=1.0)
+            store.reserve(key, record, expected=None)
+            assert list(store._newest) == [key]
+            message = "x" * (2000 if number == 0 else 1)
+            for attempt in range(3):
+                failure = Failure(attempt, 2.0, "OSError", message)
+                store.settle(key, failure, budget=record.budget, exhausted=number == 1)
+            if number == 2:
+                store.complete(key, budget=record.budget, succeeded_at=9.0)
+            if number == 3:
+                store.delete(key)
+            assert store._newest == {}

@@ -184,3 +184,27 @@ def test_a_reset_during_the_attempt_starts_a_new_budget(store, style):
 
     style.call(retryer, reset_then_fail)
     assert [record and record.attempts for record in runs] == [None, 1, 1, 2]
+
+
+def broken(state):
+    raise LookupError("a callback")
+
+
+@pytest.mark.parametrize("where", ["after", "wait", "retry"])
+def test_a_failure_behind_which_a_callback_raises_is_counted(style, store, script, where):
+    retryer = style.retryer(key=KEY, max_tries=3, store=store, count="failed")
+    for number in (1, 2):
+        setattr(retryer, where, broken)
+        with pytest.raises(LookupError):
+            style.call(retryer, script(OSError("busy")))
+        assert store.load(KEY).attempts == number
+        assert [failure.attempt for failure in store.history(KEY)] == list(range(1, number + 1))
+        retryer = retryer.copy(**{where: getattr(style.retryer(key=KEY), where)})
+
+
+def test_a_loop_that_is_left_after_a_failure_has_counted_it(style, store, script):
+    for number in (1, 2):
+        job = script(OSError("busy"))
+        retryer = style.retryer(key=KEY, max_tries=3, store=store, count="failed")
+        style.loop(retryer, lambda attempt, job=job: job(), lambda attempt: True)
+        assert store.load(KEY).attempts == number

@@ -17,6 +17,7 @@ from localqueue.retry import (
     StoreLockedError,
     key_from_argument,
 )
+from localqueue.retry._asyncio import AsyncioTask
 from localqueue.sqlite import SQLiteAttemptStore
 
 if TYPE_CHECKING:
@@ -215,3 +216,48 @@ def test_an_error_that_is_not_the_store_s_reaches_its_own_call_only(runner: str)
     wrong = outcomes.pop("job:7")
     assert str(wrong) == "memory:: does not like that key"
     assert outcomes == {name: name for name in outcomes}
+
+
+def test_what_failed_with_its_transaction_is_not_given_back(runner: str) -> None:
+    """The attempt that it would give back is one of those that failed before."""
+    store = Undoing(StoreLockedError("memory:"))
+    for number in range(50):
+        store.save(f"job:{number}", RetryRecord(attempts=2, first_attempt_at=1.0))
+    outcomes = Crowd(runner, store).call(50)
+    locked = {name for name, one in outcomes.items() if isinstance(one, StoreLockedError)}
+    assert len(locked) >= 48
+    for name in locked:
+        record = store.load(name)
+        assert record is not None
+        assert (record.attempts, record.interruptions) == (2, 0)
+
+
+def test_ctrl_c_between_two_answers_lets_no_task_wait_for_ever(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = 0
+    arrived = AsyncioTask.arrived
+
+    def interrupted(task: AsyncioTask) -> None:
+        nonlocal answers
+        answers += 1
+        if answers == 70:
+            raise KeyboardInterrupt
+        arrived(task)
+
+    monkeypatch.setattr(AsyncioTask, "arrived", interrupted)
+    loop = asyncio.new_event_loop()
+    with SQLiteAttemptStore(database) as store:
+        retryer = PersistentAsyncRetrying(key_fn=key_from_argument("name"), store=store)
+
+        async def job(name: str) -> str:
+            return name
+
+        tasks = [loop.create_task(retryer(job, f"job:{number}")) for number in range(TASKS)]
+        with pytest.raises(KeyboardInterrupt):
+            loop.run_until_complete(asyncio.wait(tasks))
+        for task in tasks[::2]:
+            task.cancel()
+        _, waiting = loop.run_until_complete(asyncio.wait(tasks, timeout=10))
+        assert waiting == set()
+    loop.close()

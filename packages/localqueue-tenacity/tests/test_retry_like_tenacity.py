@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -174,6 +175,7 @@ TWICE = tenacity.stop_after_attempt(2)
         {"stop": TWICE, "after": translating},
         {"stop": TWICE, "after": translating, "reraise": False},
         {"stop": TWICE, "before": None, "after": None},
+        {"stop": tenacity.stop_after_attempt(1), "wait": lambda state: None},
         *({"stop": TWICE, name: stopping} for name in (*CALLBACKS, *STRATEGIES, "sleep")),
     ],
     ids=" ".join,
@@ -224,10 +226,11 @@ def test_what_a_plain_callback_starts_is_not_waited_for() -> None:
     assert asyncio.run(main()) == "done"
 
 
-def test_nothing_is_kept_of_a_call_that_failed_first() -> None:
-    class Thing:
-        pass
+class Thing:
+    """Something that a weak reference can watch."""
 
+
+def test_nothing_is_kept_of_a_call_that_failed_first() -> None:
     argument = Thing()
     watched = weakref.ref(argument)
     outcomes: list[Exception] = [OSError("no luck")]
@@ -244,3 +247,48 @@ def test_nothing_is_kept_of_a_call_that_failed_first() -> None:
         assert watched() is None
     finally:
         gc.enable()
+
+
+def test_nothing_is_kept_of_a_call_whose_success_was_not_written_down() -> None:
+    class Broken(MemoryAttemptStore):
+        def complete(self, *args: Any, **options: Any) -> bool:
+            raise StoreError("memory:", "is broken")
+
+    argument = Thing()
+    watched = weakref.ref(argument)
+    logging.disable()  # pytest keeps what is logged, and the error with it
+    gc.collect()
+    gc.disable()
+    try:
+        PersistentRetrying(key="job", store=Broken())(lambda thing: None, argument)
+        del argument
+        assert watched() is None
+    finally:
+        gc.enable()
+        logging.disable(logging.NOTSET)
+
+
+def test_a_call_keeps_the_strategies_that_it_began_with() -> None:
+    runs = []
+
+    def job() -> None:
+        runs.append(1)
+        decorated.retry.stop = tenacity.stop_after_attempt(1)
+        fail()
+
+    decorated = PersistentRetrying(key="job", store="memory:", wait=None, max_tries=4).wraps(job)
+    with pytest.raises(OSError, match="no luck"):
+        decorated()
+    assert len(runs) == 4
+
+
+@pytest.mark.parametrize("name", ["sleep", "stop", "retry"])
+def test_a_stop_iteration_becomes_what_python_makes_of_it_in_a_coroutine(name: str) -> None:
+    async def job() -> None:
+        fail()
+
+    retryer = PersistentAsyncRetrying(
+        **{"key": "job", "store": "memory:", "wait": None, name: stopping}  # type: ignore[arg-type]
+    )
+    with pytest.raises(RuntimeError, match="coroutine raised StopIteration"):
+        asyncio.run(retryer(job))

@@ -146,5 +146,6 @@ class GroupCommit(Protocol):
 
         Returns what ``work`` returns. Where it raises, none of them has happened, and the
         exception goes on. It may be run more than once. Reads wait for the transaction, too.
+        ``work`` neither forks nor closes the store.
         """
         ...

@@ -95,7 +95,7 @@ class SharedEnvironment:
             try:
                 return work()
             finally:
-                self._joint = None
+                self._joint, self._busy = None, True  # until it is committed
 
         with self.lock:
             self._refuse_to_nest()
@@ -135,7 +135,7 @@ class SharedEnvironment:
         this process's own memory and descriptors, and lmdb lets a new environment be opened on
         the same files. Where a thread of the parent was at work, it is kept as it is for ever.
         """
-        quiet = quiet and not self._busy
+        quiet = quiet and not self._busy and self.joined_by is None
         self.lock = threading.RLock()
         if quiet:
             self.close()

@@ -152,7 +152,10 @@ class Handle:
         """Let go of the environment for good."""
         with self._lock:
             self._closed = True
-            self._let_go()
+            shared = self._detach()
+        # Outside of the lock: another thread's transaction goes on until its next operation asks.
+        if shared is not None:
+            environments.release(shared)
 
     def renew_after_fork(self) -> None:
         """In a forked child: forget what the parent opened."""
@@ -180,18 +183,21 @@ class Handle:
         with self._lock:
             if self._closed:
                 raise StoreError(self.path, "was closed", "open a new store")
+            stale = None
             if self._shared is None or not self._shared.usable:
-                self._let_go()
+                stale = self._detach()
                 self._shared = environments.acquire(self.path, self._map_size)
                 self._finalizer = weakref.finalize(self, environments.abandon, self._shared)
                 # An interpreter that ends takes its environments with it.
                 self._finalizer.atexit = False
-            return self._shared
+            shared = self._shared
+        if stale is not None:
+            environments.release(stale)
+        return shared
 
-    def _let_go(self) -> None:
+    def _detach(self) -> SharedEnvironment | None:
         shared, self._shared = self._shared, None
         if self._finalizer is not None:
             self._finalizer.detach()
             self._finalizer = None
-        if shared is not None:
-            environments.release(shared)
+        return shared

@@ -33,8 +33,9 @@ T = TypeVar("T")
 _values: Callable[[RetryRecord], tuple[Any, ...]] = attrgetter(*_sql.NAMES)
 
 _NOTHING: tuple[None, None] = None, None
-# Attempts that run at the same time are seldom more.
+# So many rows are remembered, with histories of so many characters: some megabytes at the most.
 _REMEMBERED = 1000
+_LONGEST_REMEMBERED = 4096
 
 # More of them would keep a slow disk busy while others wait for it.
 _PRUNE_BATCH = 100
@@ -141,6 +142,7 @@ class SQLiteAttemptStore:
 
     def release(self, key: str, *, budget: str, interruptions_allowed: int | None = None) -> bool:
         """See :meth:`localqueue.core.AttemptStore.release`."""
+        self._newest.pop(key, None)
         while True:
             record = self.load(key)
             if not transitions.is_releasable(record, budget, interruptions_allowed):
@@ -151,8 +153,8 @@ class SQLiteAttemptStore:
 
     def complete(self, key: str, *, budget: str, succeeded_at: float | None = None) -> bool:
         """See :meth:`localqueue.core.AttemptStore.complete`."""
+        self._newest.pop(key, None)
         if succeeded_at is None:
-            self._newest.pop(key, None)
             return self._database.write(_sql.DELETE_RUNNING, (key, budget)) == 1
         while True:
             record = self.load(key)
@@ -163,6 +165,7 @@ class SQLiteAttemptStore:
 
     def delete(self, key: str) -> bool:
         """See :meth:`localqueue.core.AttemptStore.delete`."""
+        self._newest.pop(key, None)
         return self._database.write(_sql.DELETE, (key,)) == 1
 
     def save(self, key: str, record: RetryRecord) -> None:
@@ -223,6 +226,8 @@ class SQLiteAttemptStore:
         self._database.close()
 
     def _remember(self, key: str, record: RetryRecord, history: str | None) -> None:
+        if record.exhausted or len(history or "") > _LONGEST_REMEMBERED:
+            return
         if len(self._newest) >= _REMEMBERED:
             self._newest.clear()
         self._newest[key] = record, history

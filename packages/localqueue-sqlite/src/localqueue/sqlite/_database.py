@@ -63,8 +63,8 @@ class Database:
         self.lock = threading.RLock()
         self.is_busy = False
         self._log = Log(self.path)
-        # Whether the operations of this thread are parts of one transaction.
-        self._is_joint = False
+        # The thread that has the lock is inside of a transaction of many operations.
+        self.is_joint = False
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
         self._finalizer: weakref.finalize[..., Any] | None = None
@@ -87,7 +87,7 @@ class Database:
         come between.
         """
         changed: int = self.patiently(self._execute, sql, parameters, "count", False)
-        if not self._is_joint:
+        if not self.is_joint:
             self._log.keep_short(self._cut_log)
         return changed
 
@@ -113,21 +113,24 @@ class Database:
                 raise self._in_use()
             self.is_busy = True
             try:
-                cursor = self._open(follow=follow).execute(sql, parameters)
-                return cursor.fetchall() if wanted == "rows" else cursor.rowcount
+                connection = self._open(follow=follow)
+                # No variable holds the cursor: in a traceback it would keep the file's snapshot.
+                if wanted == "rows":
+                    return connection.execute(sql, parameters).fetchall()
+                return connection.execute(sql, parameters).rowcount
             finally:
                 self.is_busy = False
 
     def _join(self, work: Callable[[], T]) -> T:
         with self.lock:
-            if self.is_busy or self._is_joint:
+            if self.is_busy or self.is_joint:
                 raise self._in_use()
             connection = self._open(follow=True)
-            self._is_joint = True
+            self.is_joint = True
             try:
                 return _in_transaction(connection, lambda _: work())
             finally:
-                self._is_joint = False
+                self.is_joint = False
 
     def _cut_log(self) -> bool:
         ((is_hindered, *_),) = self.read("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -171,7 +174,7 @@ class Database:
     def renew_after_fork(self) -> None:
         """In a forked child: neither use nor close what the parent could not close in time."""
         self.lock = threading.RLock()
-        self.is_busy = self._is_joint = False  # what another thread was in the middle of
+        self.is_busy = self.is_joint = False  # what another thread was in the middle of
         if self._finalizer is not None:
             self._finalizer.detach()
             self._finalizer = None
@@ -183,7 +186,7 @@ class Database:
 
     def _open(self, *, follow: bool = False) -> sqlite3.Connection:
         if self._connection is not None:
-            if self._is_joint:
+            if self.is_joint:
                 if not self._connection.in_transaction:
                     raise StoreError(self.path, "undid a transaction", "try again")
                 return self._connection

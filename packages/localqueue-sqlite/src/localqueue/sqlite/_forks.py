@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     class _Connected(Protocol):
         lock: threading.RLock
         is_busy: bool
+        is_joint: bool
 
         def disconnect(self) -> None: ...
 
@@ -53,7 +54,9 @@ class _Forks:
         if self._hold(self._lock, deadline):
             for database in list(self._known):
                 # Busy: the fork comes out of the operation itself, from a signal handler.
-                if self._hold(database.lock, deadline) and not database.is_busy:
+                if self._hold(database.lock, deadline) and not (
+                    database.is_busy or database.is_joint
+                ):
                     database.disconnect()
 
     def _at_exit(self) -> None:

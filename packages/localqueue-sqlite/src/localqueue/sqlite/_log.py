@@ -41,15 +41,17 @@ class Log:
         self._writes += 1
         if self._writes % _WRITES_BETWEEN_LOOKS:
             return
-        size = _files.size(self._path)
-        if size <= self._limit:
-            return
-        end = time.monotonic() + _PATIENCE_SECONDS
         # The write itself is done. The next one says what is wrong with the disk.
-        with contextlib.suppress(StoreError):
-            while not cut():
-                if time.monotonic() >= end:
-                    self._limit = 2 * size  # somebody reads for long, and would let us wait again
-                    return
-                time.sleep(_RETRY_SECONDS)
-            self._limit = LIMIT_BYTES
+        with contextlib.suppress(StoreError, OSError):
+            size = _files.size(self._path)
+            if size > self._limit:
+                is_cut = _in_time(cut)
+                # Where it could not be, somebody reads for long, and would let us wait again.
+                self._limit = LIMIT_BYTES if is_cut else 2 * size
+
+
+def _in_time(cut: Callable[[], bool]) -> bool:
+    end = time.monotonic() + _PATIENCE_SECONDS
+    while not (is_cut := cut()) and time.monotonic() < end:
+        time.sleep(_RETRY_SECONDS)
+    return is_cut

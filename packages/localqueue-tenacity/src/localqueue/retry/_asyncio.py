@@ -23,11 +23,9 @@ class AsyncioTask(Task):
         super().__init__(store, operation, repeatable=repeatable)
         self._loop = asyncio.get_running_loop()
         self._future = self._loop.create_future()
-        self._ready = False
         self.wake = self._loop.call_soon_threadsafe
 
     def arrived(self) -> None:
-        self._ready = True
         # Asking first would not do: Ctrl-C may cancel it between the question and this line.
         with suppress(asyncio.InvalidStateError):
             self._future.set_result(None)
@@ -35,7 +33,7 @@ class AsyncioTask(Task):
     async def wait(self) -> Any:
         """The outcome; a cancellation is raised when the operation is done."""
         cancelled: asyncio.CancelledError | None = None
-        while not self._ready:
+        while not self.is_done:
             try:
                 await self._future
             except asyncio.CancelledError as error:

@@ -82,7 +82,7 @@ class _Writer:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="localqueue-writer")
 
     def submit(self, task: Task) -> None:
-        # Without a lock: the garbage collector may call this in the middle of itself.
+        # Without a lock of ours: the garbage collector may call this in the middle of itself.
         self._waiting.append(task)
         if self._draining:
             return
@@ -104,13 +104,14 @@ class _Writer:
                 else:
                     for task in tasks:
                         task.carry_out()
-            by_loop: dict[Wake, list[Task]] = {}
+            by_loop: dict[Wake, deque[Task]] = {}
             for task in batch:
+                task.is_done = True
                 if task.wake is not None:
-                    by_loop.setdefault(task.wake, []).append(task)
+                    by_loop.setdefault(task.wake, deque()).append(task)
             for wake, done in by_loop.items():
                 with suppress(RuntimeError):  # the loop is closed, nobody waits any more
-                    wake(partial(_arrive, done))
+                    wake(partial(_arrive, wake, done))
 
     def _take(self) -> list[Task]:
         batch = self._next_batch()
@@ -121,7 +122,11 @@ class _Writer:
         return batch
 
     def _next_batch(self) -> list[Task]:
-        return [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
+        batch: list[Task] = []
+        with suppress(IndexError):  # at exit, another thread may be taking tasks, too
+            while len(batch) < _BATCH:
+                batch.append(self._waiting.popleft())
+        return batch
 
 
 def _carry_out_together(tasks: list[Task]) -> None:
@@ -167,6 +172,11 @@ def _writer_of(store: AttemptStore) -> _Writer:
     return writer
 
 
-def _arrive(tasks: list[Task]) -> None:
-    for task in tasks:
-        task.arrived()
+def _arrive(wake: Wake, tasks: deque[Task]) -> None:
+    try:
+        while tasks:
+            tasks[0].arrived()
+            tasks.popleft()
+    except BaseException:  # Ctrl-C came between, and the others wait as well
+        wake(partial(_arrive, wake, tasks))
+        raise

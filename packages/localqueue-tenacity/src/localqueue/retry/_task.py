@@ -29,6 +29,8 @@ class Task:
         self.repeatable = repeatable
         self.value: Any = None
         self.error: BaseException | None = None
+        #: Set by the writer thread when nothing of it will change any more.
+        self.is_done = False
 
     def carry_out(self) -> None:
         """Do it, in the writer thread."""

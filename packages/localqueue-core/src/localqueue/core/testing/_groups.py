@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from localqueue.core import AttemptStore, Failure, GroupCommit, RetryRecord
+from localqueue.core import AttemptStore, Failure, GroupCommit, RetryRecord, StoreError
 from localqueue.core.testing._base import OpenedStore, needs
-from localqueue.core.testing._children import Child
+from localqueue.core.testing._children import PATIENCE_SECONDS, Child
 from localqueue.core.testing._forks import forked
 from localqueue.core.testing._steps import (
     KEY,
@@ -135,6 +136,31 @@ class GroupCommitContract(OpenedStore):
                 assert len(store.records()) <= 1
 
         in_threads(3, work)
+
+    def test_a_close_by_another_thread_does_not_hang(self, store: _Store) -> None:
+        begun, closing = threading.Event(), threading.Event()
+
+        def work() -> None:
+            reserve(store)
+            begun.set()
+            closing.wait(PATIENCE_SECONDS)
+            store.load(KEY)
+
+        def transact() -> None:
+            with suppress(StoreError):  # closed before it was over: then nothing has happened
+                store.together(work)
+
+        def close() -> None:
+            begun.wait(PATIENCE_SECONDS)
+            threading.Timer(0.1, closing.set).start()
+            store.close()
+
+        threads = [threading.Thread(target=target, daemon=True) for target in (transact, close)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(PATIENCE_SECONDS / 6)
+        assert [thread.is_alive() for thread in threads] == [False, False]
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="the program forks")
     @needs("shared_between_processes", "survives_reopening")
