@@ -18,20 +18,9 @@ import peers
 import scale
 import starts
 from environment import describe
-from figures import spread
 from pictures import draw
 
 PARTS = ("peers", "starts", "scale", "contention")
-
-
-def print_peers(results: list[dict[str, Any]]) -> None:
-    """One row a workload: our time, and the ratio to each peer with its spread."""
-    for result in results:
-        print(f"{result['title']}: {spread(result['microseconds']['ours'], 1)} µs")
-        for side, ratio in result["ratios"].items():
-            print(f"    {spread(ratio)} x {peers.NAMES[side]}")
-        for side, stall in result["longest_stall_ms"].items():
-            print(f"    longest stall of the loop, {peers.NAMES[side]}: {spread(stall, 1)} ms")
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
@@ -43,7 +32,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         folder = Path(name)
         if "peers" in options.parts:
             figures["peers"] = peers.run(folder, rounds, options.quick)
-            print_peers(figures["peers"])
+            peers.print_result(figures["peers"])
         if "starts" in options.parts:
             figures["starts"] = starts.run(folder, rounds * 5)
             starts.print_result(figures["starts"])

@@ -1,7 +1,6 @@
 """The same work under this project's decorator and under its peers'."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from environment import ROOT, UV
-from figures import paired, summary
+from environment import ROOT, UV, VARIABLES
+from figures import paired, spread, summary
 
 SIDES = Path(__file__).parent / "sides"
 
@@ -79,11 +78,8 @@ def make_environments(folder: Path) -> dict[str, str]:
 
 def measure(interpreter: str, side: str, workload: Workload, calls: int) -> dict[str, Any]:
     """One measurement in a new process."""
-    environment = {
-        name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
-    }
     command = [interpreter, str(SIDES / f"{side}.py"), workload.name, str(calls)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=VARIABLES)
     result: dict[str, Any] = json.loads(done.stdout)
     return result
 
@@ -136,3 +132,13 @@ def _runs(side: str, once: Callable[[str], object]) -> bool:
         print(f"{NAMES[side]} does not run here: {' '.join(reason)}")
         return False
     return True
+
+
+def print_result(results: list[dict[str, Any]]) -> None:
+    """One row a workload: our time, and the ratio to each peer with its spread."""
+    for result in results:
+        print(f"{result['title']}: {spread(result['microseconds']['ours'], 1)} µs")
+        for side, ratio in result["ratios"].items():
+            print(f"    {spread(ratio)} x {NAMES[side]}")
+        for side, stall in result["longest_stall_ms"].items():
+            print(f"    longest stall of the loop, {NAMES[side]}: {spread(stall, 1)} ms")

@@ -1,12 +1,12 @@
 """How long it takes to import the packages and to run the commands, as whole processes."""
 
-import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+from environment import VARIABLES
 from figures import paired, spread, summary
 
 from localqueue.core import RetryRecord
@@ -42,11 +42,8 @@ def run(folder: Path, rounds: int) -> dict[str, Any]:
 
 
 def _milliseconds(command: list[str]) -> float:
-    environment = {
-        name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
-    }
     begun = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=VARIABLES)
     return (time.perf_counter() - begun) * 1e3
 
 
