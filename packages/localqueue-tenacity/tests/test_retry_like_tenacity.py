@@ -197,7 +197,7 @@ def test_a_failing_store_leaves_no_trace_on_the_error_of_the_job() -> None:
 
 def test_a_wait_that_is_taken_away_later_is_none() -> None:
     decorated = PersistentRetrying(key="job", store="memory:", stop=TWICE).wraps(fail)
-    decorated.retry.wait = None  # type: ignore[assignment]
+    decorated.retry.wait = None
     with pytest.raises(OSError, match="no luck"):
         decorated()
 
@@ -219,7 +219,7 @@ def test_what_a_plain_callback_starts_is_not_waited_for() -> None:
             key="job",
             store="memory:",
             wait=None,
-            before_sleep=lambda state: never,  # type: ignore[arg-type,return-value]
+            before_sleep=lambda state: never,
         )
         return await asyncio.wait_for(retryer(job), 10)
 
@@ -288,7 +288,7 @@ def test_a_stop_iteration_becomes_what_python_makes_of_it_in_a_coroutine(name: s
         fail()
 
     retryer = PersistentAsyncRetrying(
-        **{"key": "job", "store": "memory:", "wait": None, name: stopping}  # type: ignore[arg-type]
+        **{"key": "job", "store": "memory:", "wait": None, name: stopping}
     )
     with pytest.raises(RuntimeError, match="coroutine raised StopIteration"):
         asyncio.run(retryer(job))

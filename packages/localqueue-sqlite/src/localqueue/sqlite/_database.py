@@ -97,9 +97,7 @@ class Database:
         self._log.keep_short(self._cut_log)
         return result
 
-    def transact_on(
-        self, connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]
-    ) -> T:
+    def transact_on(self, connection: sqlite3.Connection, work: Callable[[], T]) -> T:
         """Run ``work`` in one write transaction of ``connection``, which this thread owns."""
         return self.patiently(_in_transaction, connection, work)
 
@@ -128,7 +126,7 @@ class Database:
             connection = self._open(follow=True)
             self.is_joint = True
             try:
-                return _in_transaction(connection, lambda _: work())
+                return _in_transaction(connection, work)
             finally:
                 self.is_joint = False
 
@@ -259,11 +257,11 @@ def _check_seconds(timeout: object) -> None:
         raise ValueError(f"timeout must be 0 or more seconds, not {timeout!r}")
 
 
-def _in_transaction(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+def _in_transaction(connection: sqlite3.Connection, work: Callable[[], T]) -> T:
     try:
         # Inside the try: a signal may be delivered right after BEGIN has returned.
         connection.execute("BEGIN IMMEDIATE")
-        result = work(connection)
+        result = work()
         connection.execute("COMMIT")
     except BaseException:
         _roll_back(connection)

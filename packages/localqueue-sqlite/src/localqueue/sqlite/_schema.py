@@ -59,7 +59,7 @@ def prepare(database: Database, connection: sqlite3.Connection) -> None:
     Raises StoreVersionError, and changes nothing, for a newer file or another program's.
     """
     if not check(database, connection):
-        database.transact_on(connection, lambda _: _create(connection, database.path))
+        database.transact_on(connection, lambda: _create(connection, database.path))
     _use_wal(database, connection)  # last, so that a file that is refused stays as it was
 
 

@@ -111,8 +111,6 @@ def split(given: Mapping[str, Any]) -> tuple[Settings, dict[str, Any]]:
     _check_strategies(for_tenacity)
     for_tenacity.setdefault("reraise", True)
     for_tenacity.setdefault("wait", tenacity.wait_exponential_jitter(initial=1, max=60))
-    if for_tenacity["wait"] is None:
-        for_tenacity["wait"] = tenacity.wait_none()
 
     if "store_path" in durable:
         durable["store"] = path_to_url(DEFAULT_SCHEME, durable.pop("store_path"))

@@ -45,6 +45,6 @@ _MODULES = (
 pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in _MODULES))
 
 from localqueue.core.testing._attempts import AttemptStoreContract  # noqa: E402  # see above
-from localqueue.core.testing._groups import GroupCommitContract  # noqa: E402
+from localqueue.core.testing._groups import GroupCommitContract  # noqa: E402  # see above
 
 __all__ = ["AttemptStoreContract", "GroupCommitContract"]
